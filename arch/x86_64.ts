@@ -1,0 +1,9 @@
+import type { Architecture } from './types.ts'
+
+export const x86_64: Architecture = {
+  name: 'x86_64',
+  oci: 'amd64',
+  debian: 'amd64',
+  ec2: 'x86_64',
+  diskFormats: ['raw', 'qcow2'],
+}

@@ -1,0 +1,134 @@
+import type { ArchitectureName, DiskFormat } from '#arch/index.ts'
+import type { Artifact } from '#src/artifact/types.ts'
+import type { BuilderRef } from '#src/builder/types.ts'
+import type { Context } from '#src/context.ts'
+
+export type CloudKind = 'libvirt'
+
+/** An adapter: where builders come from and where images go. A missing member is the capability flag. */
+export interface Cloud {
+  /** The name in the user's configuration. */
+  readonly name: string
+  readonly kind: CloudKind
+  /** Looks at everything that a release would need and changes nothing. */
+  doctor(ctx: Context): AsyncIterable<Finding>
+  readonly builders?: BuilderPool
+  readonly images?: ImageStore
+}
+
+export interface Finding {
+  severity: 'ok' | 'warning' | 'error'
+  /** What was looked at, e.g. `pool images on qemu:///system`. */
+  subject: string
+  message: string
+  hint?: string
+}
+
+export interface BuilderPool {
+  /** At most this many machines of ours at once. */
+  readonly maxBuilders: number
+  /** Whether this pool can rent machines of the architecture; the reason when it cannot. */
+  offers(arch: ArchitectureName): Verdict
+  /** Rents the machine of the lease, or adopts the one that an earlier call with this lease rented. Returns when it was started; SSH may take longer. */
+  acquire(spec: BuilderSpec, lease: Lease, ctx: Context): Promise<BuilderRef>
+  /** Everything with the owner's mark: machines, disks, seeds; every place, every state. */
+  find(owner: string, ctx: Context): AsyncIterable<Resource>
+  /** Gives everything of the lease back; "not there" is success. */
+  release(leaseId: string, ctx: Context): Promise<void>
+  /** The last text of the machine's console, for messages; undefined where there is none. */
+  console?(leaseId: string, ctx: Context): Promise<string | undefined>
+}
+
+/** Our written claim on a rented machine; frozen in the journal before the cloud is asked. */
+export interface Lease {
+  /** Also the idempotency token: lower-case letters, digits and dashes, at most 40 characters, no time in it. */
+  readonly id: string
+  readonly owner: string
+  readonly release: string
+  readonly arch: ArchitectureName
+  /** RFC 3339; when nobody has prolonged the lease until then, the machine ends itself. */
+  readonly expires: string
+}
+
+export interface BuilderSpec {
+  readonly arch: ArchitectureName
+  readonly purpose: 'build' | 'verify'
+  /** Size in bytes of the empty data disk (serial `factory-data`); 0 for none. */
+  readonly dataBytes: number
+  /** Milliseconds from boot after which an unprolonged machine powers itself off. */
+  readonly leaseMs: number
+  /** Boot a published image instead of the cloud's base disk. */
+  readonly image?: Image
+  readonly access: BuilderAccess
+}
+
+/** The keys that the machine gets before its first boot; made by us, so no key is ever learned at first use. */
+export interface BuilderAccess {
+  /** One line as in authorized_keys. */
+  readonly authorizedKey: string
+  /** One line as in known_hosts without the host: `ssh-ed25519 AAAA…`. */
+  readonly hostPublicKey: string
+  /** The file with the OpenSSH private host key; its content goes into the seed and nowhere else. */
+  readonly hostPrivateKeyFile: string
+}
+
+/** Something of ours that exists in a cloud. */
+export interface Resource {
+  kind: 'machine' | 'disk' | 'seed' | 'image' | 'firmware-state'
+  id: string
+  /** Where it is: a region, a hypervisor. */
+  region: string
+  owner?: string
+  release?: string
+  arch?: string
+  leaseId?: string
+  expires?: string
+  state?: string
+}
+
+export type Verdict = { ok: true } | { ok: false; reason: string; hint?: string }
+
+export interface ImageStore {
+  /** The places that one publish goes to, side by side: regions, hypervisors. */
+  readonly regions: readonly string[]
+  /** Format × architecture, asked before anything is built. */
+  takes(arch: ArchitectureName, format: DiskFormat): Verdict
+  /** Throws when the place is not ready for an image of this size (virtual and stored bytes): no pool, no space, no rights. */
+  check(region: string, need: { virtualBytes: number; storedBytes: number }, ctx: Context): Promise<void>
+  /** The complete image with this content, wherever it came from; never a half one. */
+  find(key: ImageKey, ctx: Context): Promise<Image | undefined>
+  /** Idempotent on the key: adopts the same content, refuses a foreign namesake, leaves nothing half behind. */
+  publish(artifact: Artifact, key: ImageKey, ctx: Context): Promise<Image>
+  list(ctx: Context): AsyncIterable<Image>
+  /** "Not there" is success. */
+  remove(image: Image, ctx: Context): Promise<void>
+}
+
+export interface ImageKey {
+  readonly cloud: string
+  readonly region: string
+  readonly arch: ArchitectureName
+  /** Hex sha256 of the artifact. */
+  readonly sha256: string
+  readonly format: DiskFormat
+  /** Deterministic: image name, release, architecture. */
+  readonly name: string
+  readonly release: string
+  readonly owner: string
+}
+
+/** What a cloud made of an artifact. */
+export interface Image {
+  readonly cloud: string
+  readonly kind: CloudKind
+  readonly region: string
+  readonly arch: ArchitectureName
+  /** The cloud's id: an AMI id, a volume key. */
+  readonly id: string
+  readonly name: string
+  readonly format: DiskFormat
+  readonly sha256: string
+  /** Virtual size in bytes. */
+  readonly sizeBytes: number
+  readonly release: string
+}

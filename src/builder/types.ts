@@ -1,0 +1,111 @@
+import type { ArchitectureName } from '#arch/index.ts'
+import type { Context } from '#src/context.ts'
+
+/** How to reach a builder; everything in it may stand in the journal (no private key). */
+export interface BuilderRef {
+  readonly leaseId: string
+  readonly arch: ArchitectureName
+  /** The cloud's name for the machine, for people: a domain name, an instance id. */
+  readonly machine: string
+  readonly address: BuilderAddress
+  readonly user: string
+  /** The pinned host key, as in known_hosts: `ssh-ed25519 AAAA…`. */
+  readonly hostPublicKey: string
+}
+
+export interface BuilderAddress {
+  readonly host: string
+  readonly port: number
+  /** An argv whose standard input and output are a connection to the port, where it cannot be dialled directly. */
+  readonly proxyCommand?: readonly string[]
+}
+
+/** Where the private half of the builder's login key lies: a 0600 file that dies with the lease. */
+export interface BuilderLogin {
+  readonly privateKeyFile: string
+}
+
+export interface ExecOptions {
+  stdin?: string | Uint8Array
+  /** Milliseconds until the command is given up; default 60 000. */
+  limitMs?: number
+  /** Exit codes that are an answer and not a failure; default only 0. */
+  accept?: readonly number[] | 'any'
+}
+
+export interface ExecResult {
+  stdout: string
+  stderr: string
+  exitCode: number
+}
+
+export interface JobState {
+  exitCode: number
+  /** Bytes of the job's log that have been followed, for the next `fromByte`. */
+  logBytes: number
+}
+
+export interface FollowOptions {
+  /** Byte offset of the log to go on from. */
+  fromByte: number
+  /** Every complete line, escape sequences and control characters removed, at most 4 KiB. */
+  onLine(line: string): void
+  /** The raw bytes exactly as the builder wrote them, for the local copy of the log. */
+  onBytes?(bytes: Uint8Array): void | Promise<void>
+  /** Milliseconds until the job itself is ended on the builder and the follow fails. */
+  limitMs: number
+  /** Ends the job when its log grows past this; default 256 MiB. */
+  maxLogBytes?: number
+}
+
+/** A file on the builder, said by the builder and checked by us. */
+export interface RemoteFile {
+  path: string
+  sizeBytes: number
+}
+
+/**
+ * One session with a builder. It reconnects by itself (same pinned key) and fails with class `infra` and code
+ * `builder-unreachable` when the builder does not come back within the reconnect limit.
+ */
+export interface Builder extends AsyncDisposable {
+  readonly ref: BuilderRef
+  /** Runs argv (never a shell line: every word is quoted) and waits; throws `remote-command-failed` on other exit codes. */
+  exec(argv: readonly string[], options?: ExecOptions): Promise<ExecResult>
+  /** Writes a file with the given mode (default 0600), atomically; content goes by standard input. */
+  writeFile(path: string, content: string | Uint8Array, mode?: number): Promise<void>
+  /** Starts a detached job once; the same id again is no second start. The script is a bash script, run with `set -euo pipefail`. */
+  startJob(id: string, script: string): Promise<void>
+  /** Follows a job to its end through drops of the connection; the exit code is the job's own. */
+  followJob(id: string, options: FollowOptions): Promise<JobState>
+  /** Ends a job with everything that it started. */
+  stopJob(id: string): Promise<void>
+  /** Sends a local directory tree (a build context) into `remoteDirectory`, only the listed relative paths. */
+  sendTree(localDirectory: string, paths: readonly string[], remoteDirectory: string): Promise<void>
+  /** Brings a sparse file here; see src/builder/transfer. */
+  fetch(remotePath: string, destination: string, options: FetchOptions): Promise<FetchedFile>
+}
+
+export interface FetchOptions {
+  ctx: Context
+  /** Name for progress messages, e.g. `x86_64 disk.raw`. */
+  label: string
+  /** A builder is hostile: refuse files larger than this, in bytes. */
+  maxSizeBytes: number
+}
+
+export interface FetchedFile {
+  /** Hex sha256 of the whole file, holes read as zeros; computed here from what was written. */
+  sha256: string
+  /** Apparent size in bytes (holes count). */
+  sizeBytes: number
+  /** Bytes of the extents that hold content. */
+  contentBytes: number
+  extents: Extent[]
+}
+
+/** A run of content in a sparse file, in bytes. */
+export interface Extent {
+  offset: number
+  length: number
+}
