@@ -63,6 +63,7 @@ export type FactoryEvent = { at: number } & (
   | ({ type: 'step-finished'; durationMs: number; summary: string } & StepPlace)
   | ({ type: 'step-failed'; durationMs: number; error: ErrorFacts; willRetry: boolean } & StepPlace)
   | { type: 'build-finished'; arch: ArchitectureName; ok: boolean; durationMs: number }
+  | { type: 'index-written'; reference: string; digest: string; architectures: ArchitectureName[] }
   | { type: 'warning'; message: string; hint?: string; arch?: ArchitectureName }
   | {
       type: 'release-finished'

@@ -1,0 +1,115 @@
+import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { z } from 'zod'
+import { type ArchitectureName, type DiskFormat, architectureNames } from '#arch/index.ts'
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
+const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/)
+
+const imageFacts = z.strictObject({
+  cloud: z.string(),
+  kind: z.string(),
+  region: z.string(),
+  id: z.string(),
+  name: z.string(),
+  format: z.enum(['raw', 'qcow2']),
+  size: z.number(),
+  'source-sha256': sha256,
+  state: z.enum(['candidate', 'incomplete', 'superseded']),
+  tested: z.strictObject({
+    result: z.enum(['passed', 'failed', 'not verified']),
+    how: z.string(),
+    'boot-ms': z.number().optional(),
+  }),
+})
+
+const factoryBlock = z.strictObject({
+  'build-key': z.string(),
+  complete: z.boolean(),
+  'oci-image': z.strictObject({ image: z.string(), 'digest-ref': z.string() }).optional(),
+  containerfile: z
+    .strictObject({
+      git: z.string().optional(),
+      commit: z.string().optional(),
+      dirty: z.boolean().optional(),
+      'tree-sha256': sha256,
+    })
+    .optional(),
+  bases: z.array(z.strictObject({ reference: z.string(), digest })),
+  builder: z.strictObject({ ref: z.string(), dialect: z.literal('bib-v1') }),
+  artifacts: z.array(
+    z.strictObject({
+      format: z.enum(['raw', 'qcow2']),
+      sha256,
+      size: z.number(),
+      'virtual-size': z.number(),
+      'content-size': z.number(),
+    }),
+  ),
+  images: z.array(imageFacts),
+  failures: z.array(z.strictObject({ step: z.string(), target: z.string().optional(), code: z.string(), message: z.string() })),
+})
+
+const disk = z.strictObject({ location: z.string(), sha256 })
+
+/**
+ * CoreOS stream metadata (stream-metadata-go, stream/stream.go) with one `x-factory` block an architecture.
+ * Go's reader ignores keys that it does not know, so the block is safe there.
+ */
+export const releaseManifest = z.strictObject({
+  stream: z.string(),
+  metadata: z.strictObject({ 'last-modified': z.string(), generator: z.string() }),
+  architectures: z.partialRecord(
+    z.enum(architectureNames),
+    z.strictObject({
+      artifacts: z.record(
+        z.string(),
+        z.strictObject({ release: z.string(), formats: z.record(z.string(), z.strictObject({ disk })) }),
+      ),
+      'x-factory': factoryBlock,
+    }),
+  ),
+})
+
+export type ReleaseManifest = z.infer<typeof releaseManifest>
+export type FactoryBlock = z.infer<typeof factoryBlock>
+
+export interface ManifestFacts {
+  release: string
+  stream: string
+  lastModified: Date
+  generator: string
+  builds: { arch: ArchitectureName; block: FactoryBlock; artifactPath: (sha256: string) => string }[]
+}
+
+/** CoreOS names artifacts by platform: bare qcow2 is `qemu`, bare raw is `metal`. */
+const platformOf: Record<DiskFormat, string> = { qcow2: 'qemu', raw: 'metal' }
+
+/** Makes the manifest; pure, and checked against its own schema so that readers can rely on it. */
+export function releaseJson(facts: ManifestFacts): ReleaseManifest {
+  const { release, stream, lastModified, generator, builds } = facts
+  const architectures: ReleaseManifest['architectures'] = {}
+  for (const { arch, block, artifactPath } of builds) {
+    const artifacts: Record<string, { release: string; formats: Record<string, { disk: z.infer<typeof disk> }> }> = {}
+    for (const { format, sha256: hex } of block.artifacts) {
+      const location = pathToFileURL(artifactPath(hex)).href
+      artifacts[platformOf[format]] = { release, formats: { [format]: { disk: { location, sha256: hex } } } }
+    }
+    architectures[arch] = { artifacts, 'x-factory': block }
+  }
+  const lastModifiedText = `${lastModified.toISOString().slice(0, 19)}Z`
+  return releaseManifest.parse({
+    stream,
+    metadata: { 'last-modified': lastModifiedText, generator },
+    architectures,
+  })
+}
+
+/** Puts the manifest in place at once: a reader sees the old one or the new one, never half of one. */
+export async function writeReleaseJson(file: string, manifest: ReleaseManifest): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  const temporary = `${file}.new`
+  await writeFile(temporary, `${JSON.stringify(manifest, undefined, 2)}\n`, { mode: 0o644, flush: true })
+  await rename(temporary, file)
+}

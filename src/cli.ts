@@ -1,0 +1,156 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { type ArchitectureName, architectureNames, architectures } from '#arch/index.ts'
+import { errorText } from '#src/commands/error-text.ts'
+import { asFactoryError } from '#src/errors.ts'
+
+/** Runs one command line (without `node factory`) and returns the exit code; prints results on stdout, errors on stderr. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const program = commandLine()
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+    return exitCode
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    const failure = asFactoryError(error)
+    process.stderr.write(errorText(failure))
+    if (failure.class === 'interrupted') return 130
+    return failure.class === 'user' ? 2 : 1
+  }
+}
+
+let exitCode = 0
+
+function commandLine(): Command {
+  const program = new Command('factory')
+    .description('One Containerfile in, bootable images for four architectures out.')
+    .version('0.1.0')
+    .option('-c, --config <file>', 'the configuration', undefined)
+    .showHelpAfterError('(factory --help lists the commands)')
+    .exitOverride()
+  const config = () => program.opts<{ config?: string }>().config
+
+  program
+    .command('init')
+    .description('write a commented starter factory.yaml here')
+    .option('--force', 'overwrite an existing file')
+    .action(async (options: { force?: boolean }) => {
+      const { initCommand } = await import('#src/commands/init.ts')
+      await initCommand({ cwd: process.cwd(), file: config(), force: options.force ?? false })
+    })
+
+  program
+    .command('schema')
+    .description('print the JSON Schema of factory.yaml for editors')
+    .action(async () => {
+      const { schemaCommand } = await import('#src/commands/schema.ts')
+      schemaCommand()
+    })
+
+  program
+    .command('doctor')
+    .description('look at everything a release needs, change nothing')
+    .option('--json', 'machine-readable')
+    .action(async (options: { json?: boolean }) => {
+      const { doctorCommand } = await import('#src/commands/doctor.ts')
+      exitCode = await doctorCommand({ config: config(), json: options.json ?? false })
+    })
+
+  program
+    .command('plan')
+    .description('show what a release would build, why, and with which machines')
+    .addOption(architectureOption())
+    .option('--to <cloud...>', 'only these destinations')
+    .option('--force', 'plan as if something had changed')
+    .option('--json', 'machine-readable')
+    .action(async (options: ReleaseOptions & { json?: boolean }) => {
+      const { planCommand } = await import('#src/commands/plan.ts')
+      exitCode = await planCommand({ config: config(), ...options })
+    })
+
+  program
+    .command('release')
+    .description('build, collect, publish and verify what has changed')
+    .addOption(architectureOption())
+    .option('--to <cloud...>', 'only these destinations')
+    .option(
+      '--force',
+      'build although nothing changed; an unfinished release of the same inputs is resumed first',
+    )
+    .option('--keep-builders', 'leave the builder of a failed build running, for factory ssh')
+    .addOption(new Option('--output <kind>', 'how progress is shown').choices(['tree', 'lines', 'json']))
+    .action(
+      async (options: ReleaseOptions & { keepBuilders?: boolean; output?: 'tree' | 'lines' | 'json' }) => {
+        const { releaseCommand } = await import('#src/commands/release.ts')
+        exitCode = await releaseCommand({ config: config(), ...options })
+      },
+    )
+
+  program
+    .command('status')
+    .description('show the newest release step by step')
+    .argument('[release]', 'another release')
+    .option('--json', 'machine-readable')
+    .action(async (release: string | undefined, options: { json?: boolean }) => {
+      const { statusCommand } = await import('#src/commands/status.ts')
+      exitCode = await statusCommand({ config: config(), release, json: options.json ?? false })
+    })
+
+  program
+    .command('logs')
+    .description("print a release's logs")
+    .argument('[arch]', 'only this architecture', readArchitecture)
+    .option('--release <release>', 'another release than the newest')
+    .option('--step <step>', 'only this step')
+    .action(async (arch: ArchitectureName | undefined, options: { release?: string; step?: string }) => {
+      const { logsCommand } = await import('#src/commands/logs.ts')
+      exitCode = await logsCommand({ config: config(), arch, ...options })
+    })
+
+  program
+    .command('images')
+    .description('list the published images')
+    .option('--release <release>', 'only of this release')
+    .option('--json', 'machine-readable')
+    .action(async (options: { release?: string; json?: boolean }) => {
+      const { imagesCommand } = await import('#src/commands/images.ts')
+      exitCode = await imagesCommand({ config: config(), ...options })
+    })
+
+  program
+    .command('ssh')
+    .description('log in to a builder that --keep-builders left running')
+    .argument('<arch>', 'its architecture', readArchitecture)
+    .argument('[command...]', 'a command instead of a shell')
+    .option('--give-back', 'give the machine back instead')
+    .action(async (arch: ArchitectureName, command: string[], options: { giveBack?: boolean }) => {
+      const { sshCommand } = await import('#src/commands/ssh.ts')
+      exitCode = await sshCommand({ config: config(), arch, command, giveBack: options.giveBack ?? false })
+    })
+
+  return program
+}
+
+export interface ReleaseOptions {
+  arch?: ArchitectureName[]
+  to?: string[]
+  force?: boolean
+}
+
+function architectureOption(): Option {
+  return new Option('--arch <arch>', 'only this architecture; may be given several times').argParser(
+    (value: string, previous: ArchitectureName[] | undefined) => [
+      ...(previous ?? []),
+      readArchitecture(value),
+    ],
+  )
+}
+
+function readArchitecture(value: string): ArchitectureName {
+  const known = architectureNames.find((name) => name === value)
+  if (known) return known
+  const meant = architectureNames.find(
+    (name) => architectures[name].oci === value || architectures[name].debian === value,
+  )
+  const suggestion = meant === undefined ? '' : ` Did you mean ${meant}?`
+  throw new InvalidArgumentError(`Known architectures: ${architectureNames.join(', ')}.${suggestion}`)
+}

@@ -1,0 +1,26 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { openCloud } from '#clouds/index.ts'
+import type { Cloud } from '#clouds/types.ts'
+import type { Configuration } from '#src/config/types.ts'
+import type { Context } from '#src/context.ts'
+
+/** Opens every cloud of the configuration; nothing is asked of any of them yet. */
+export async function openClouds(configuration: Configuration): Promise<Map<string, Cloud>> {
+  const { owner, stateDirectory } = configuration
+  const clouds = new Map<string, Cloud>()
+  for (const [name, cloud] of Object.entries(configuration.clouds)) {
+    clouds.set(name, await openCloud(name, cloud, { owner, stateDirectory }))
+  }
+  return clouds
+}
+
+/** A context for short calls outside a release: silent, stopped by the given signal only. */
+export function commandContext(signal: AbortSignal = new AbortController().signal): Context {
+  return {
+    signal,
+    now: Date.now,
+    sleep: async (ms) => void (await delay(ms, undefined, { signal })),
+    emit: () => undefined,
+    log: () => undefined,
+  }
+}

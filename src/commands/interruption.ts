@@ -1,0 +1,32 @@
+import { FactoryError } from '#src/errors.ts'
+
+/**
+ * Ctrl-C as the command line promises it: the first one stops the release and gives its builders back, the second
+ * one detaches at once. Returns the signal for the engine; dispose of it to hear no more.
+ */
+export function onInterruption(resumeCommand: string): Disposable & { signal: AbortSignal } {
+  const stop = new AbortController()
+  const interrupt = (name: NodeJS.Signals) => {
+    if (stop.signal.aborted) {
+      process.stderr.write(`\nDetached. What is rented ends with its lease. Go on with: ${resumeCommand}\n`)
+      process.exit(130)
+    }
+    process.stderr.write(`\n${name}: giving the builders back; once more detaches at once\n`)
+    stop.abort(
+      new FactoryError({
+        code: 'interrupted',
+        message: 'the release was interrupted',
+        hint: `Go on with: ${resumeCommand}`,
+        class: 'interrupted',
+      }),
+    )
+  }
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  for (const name of signals) process.on(name, interrupt)
+  return {
+    signal: stop.signal,
+    [Symbol.dispose]() {
+      for (const name of signals) process.off(name, interrupt)
+    },
+  }
+}

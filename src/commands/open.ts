@@ -1,0 +1,31 @@
+import type { Configuration } from '#src/config/types.ts'
+import { loadConfiguration } from '#src/config/load.ts'
+import { FactoryError } from '#src/errors.ts'
+import { openJournal } from '#src/journal/journal.ts'
+import { type FactoryState, type ReleaseState, replay } from '#src/journal/replay.ts'
+
+/** What every reading command needs: the configuration and the state derived from its journal. */
+export async function openState(
+  configFile: string | undefined,
+): Promise<{ configuration: Configuration; state: FactoryState }> {
+  const configuration = await loadConfiguration(configFile, process.cwd())
+  using journal = openJournal(configuration.stateDirectory)
+  return { configuration, state: replay(journal.read()) }
+}
+
+/** The release that was named, or the newest. */
+export function chooseRelease(state: FactoryState, name: string | undefined): ReleaseState {
+  const chosen =
+    name === undefined ? state.releases.at(-1) : state.releases.findLast(({ release }) => release === name)
+  if (chosen) return chosen
+  const known = state.releases.map(({ release }) => release)
+  throw new FactoryError({
+    code: 'release-unknown',
+    message: name === undefined ? 'there is no release yet' : `there is no release ${name}`,
+    hint:
+      known.length === 0
+        ? 'Make the first one with: factory release'
+        : `The last ones are: ${known.slice(-5).join(', ')}`,
+    class: 'user',
+  })
+}

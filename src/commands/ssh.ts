@@ -1,0 +1,61 @@
+import { execa } from 'execa'
+import type { ArchitectureName } from '#arch/index.ts'
+import { loadConfiguration } from '#src/config/load.ts'
+import { sshArguments } from '#src/builder/openssh.ts'
+import { FactoryError } from '#src/errors.ts'
+import { openJournal } from '#src/journal/journal.ts'
+import { lockEngine } from '#src/journal/lock.ts'
+import { type LeaseState, replay } from '#src/journal/replay.ts'
+import { forgetKeys, keysDirectory } from '#src/release/lease.ts'
+import { readAccess } from '#src/builder/keys.ts'
+import { commandContext, openClouds } from './clouds.ts'
+
+/** Opens a shell on a builder that is still rented, with its pinned host key; or gives it back. */
+export async function sshCommand(options: {
+  config: string | undefined
+  arch: ArchitectureName
+  command: string[]
+  giveBack: boolean
+}): Promise<number> {
+  const configuration = await loadConfiguration(options.config, process.cwd())
+  using journal = openJournal(configuration.stateDirectory)
+  const rented = replay(journal.read()).leases.findLast(
+    ({ lease, released, ref }) => !released && lease.arch === options.arch && ref !== undefined,
+  )
+  if (!rented?.ref) throw nothingRented(options.arch)
+
+  if (options.giveBack) {
+    using _lock = lockEngine(configuration.stateDirectory)
+    await giveBack(rented, await openClouds(configuration))
+    journal.append({ type: 'lease-released', release: rented.lease.release, leaseId: rented.lease.id })
+    process.stdout.write(`gave ${rented.ref.machine} back to ${rented.cloud}\n`)
+    return 0
+  }
+  const access = await readAccess(keysDirectory(rented.lease.id))
+  const ssh = await sshArguments(rented.ref, { privateKeyFile: access.privateKeyFile })
+  const result = await execa('ssh', [...ssh, ...options.command], { stdio: 'inherit', reject: false })
+  return result.exitCode ?? 1
+}
+
+async function giveBack(rented: LeaseState, clouds: Awaited<ReturnType<typeof openClouds>>): Promise<void> {
+  const pool = clouds.get(rented.cloud)?.builders
+  if (!pool) {
+    throw new FactoryError({
+      code: 'cloud-unknown',
+      message: `the machine is from ${rented.cloud}, which is no longer in the configuration`,
+      hint: `Put ${rented.cloud} back under clouds: and try again.`,
+      class: 'user',
+    })
+  }
+  await pool.release(rented.lease.id, commandContext(AbortSignal.timeout(300_000)))
+  await forgetKeys(rented.lease.id)
+}
+
+function nothingRented(arch: ArchitectureName): FactoryError {
+  return new FactoryError({
+    code: 'no-builder-rented',
+    message: `no ${arch} builder is rented`,
+    hint: 'Keep the builder of a failed build with: factory release --keep-builders',
+    class: 'user',
+  })
+}

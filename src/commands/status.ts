@@ -1,0 +1,50 @@
+import type { ReleaseState, StepState } from '#src/journal/replay.ts'
+import { judge } from '#src/release/outcome.ts'
+import { table } from '#src/ui/table.ts'
+import { formatDuration } from '#src/units.ts'
+import { chooseRelease, openState } from './open.ts'
+
+/** Shows one release step by step, whether it is running, ended or was cut off. */
+export async function statusCommand(options: {
+  config: string | undefined
+  release: string | undefined
+  json: boolean
+}): Promise<number> {
+  const { configuration, state } = await openState(options.config)
+  const release = chooseRelease(state, options.release)
+  const leases = state.leases.filter(({ lease, released }) => lease.release === release.release && !released)
+  const judgement = judge(release, configuration.require)
+  if (options.json) {
+    const { inputs: _inputs, ...facts } = release
+    const open = leases.map(({ lease, cloud, purpose, ref }) => ({ ...lease, cloud, purpose, machine: ref?.machine }))
+    process.stdout.write(`${JSON.stringify({ ...facts, ...judgement, outcome: release.outcome ?? 'open', leases: open }, undefined, 2)}\n`)
+    return 0
+  }
+  process.stdout.write(`Release ${release.release} of ${release.imageName}: ${outcomeText(release)}\n\n`)
+  const rows = release.steps.map((step) => [
+    step.arch,
+    step.step,
+    step.target ?? '',
+    step.state,
+    step.durationMs === undefined ? '' : formatDuration(step.durationMs),
+    stepText(step),
+  ])
+  process.stdout.write(table(['ARCH', 'STEP', 'WHERE', 'STATE', 'TIME', ''], rows))
+  for (const { lease, cloud, ref } of leases) {
+    process.stdout.write(`Rented: ${ref?.machine ?? lease.id} from ${cloud}, until ${lease.expires}\n`)
+  }
+  return 0
+}
+
+function outcomeText(release: ReleaseState): string {
+  if (release.outcome === undefined) {
+    return 'running, or cut off (factory release goes on with it)'
+  }
+  const time = release.durationMs === undefined ? '' : ` after ${formatDuration(release.durationMs)}`
+  return `${release.outcome}${time}`
+}
+
+function stepText(step: StepState): string {
+  if (step.error) return `${step.error.message} [${step.error.code}]`
+  return step.summary ?? ''
+}

@@ -1,0 +1,176 @@
+import { z } from 'zod'
+import { architectureNames } from '#arch/index.ts'
+import { stepNames } from '#src/events.ts'
+
+/** Raised when a record changes its meaning; a journal with a newer one is refused. */
+export const journalVersion = 1
+
+const architecture = z.enum(architectureNames)
+const format = z.enum(['raw', 'qcow2'])
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
+const place = { arch: architecture, step: z.enum(stepNames), target: z.string().optional() }
+
+const errorFacts = z.object({
+  code: z.string(),
+  class: z.enum([
+    'user',
+    'infra',
+    'capacity',
+    'quota',
+    'permission',
+    'disk-full',
+    'timeout',
+    'bug',
+    'interrupted',
+  ]),
+  message: z.string(),
+  hint: z.string().optional(),
+})
+
+const lease = z.object({
+  id: z.string(),
+  owner: z.string(),
+  release: z.string(),
+  arch: architecture,
+  expires: z.string(),
+})
+
+const builderRef = z.object({
+  leaseId: z.string(),
+  arch: architecture,
+  machine: z.string(),
+  address: z.object({
+    host: z.string(),
+    port: z.number(),
+    proxyCommand: z.array(z.string()).readonly().optional(),
+  }),
+  user: z.string(),
+  hostPublicKey: z.string(),
+})
+
+const artifact = z.object({
+  arch: architecture,
+  format,
+  sha256,
+  sizeBytes: z.number(),
+  virtualBytes: z.number(),
+  contentBytes: z.number(),
+})
+
+const image = z.object({
+  cloud: z.string(),
+  kind: z.enum(['libvirt']),
+  region: z.string(),
+  arch: architecture,
+  id: z.string(),
+  name: z.string(),
+  format,
+  sha256,
+  sizeBytes: z.number(),
+  release: z.string(),
+})
+
+const destination = z.object({
+  cloud: z.string(),
+  region: z.string(),
+  arch: architecture,
+  format,
+  verify: z.boolean(),
+})
+
+/**
+ * One transition each. Everything that the factory knows about the past is derived from these by replay;
+ * no record is ever changed or taken back, and none holds a secret.
+ */
+export const journalRecord = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('release-opened'),
+    release: z.string(),
+    key: z.string(),
+    owner: z.string(),
+    imageName: z.string(),
+    inputs: z.unknown(),
+    builds: z.array(z.object({ arch: architecture, buildKey: z.string(), why: z.string() })),
+    destinations: z.array(destination),
+  }),
+  z.object({ type: z.literal('release-resumed'), release: z.string() }),
+  z.object({ type: z.literal('step-started'), release: z.string(), ...place }),
+  z.object({
+    type: z.literal('step-finished'),
+    release: z.string(),
+    ...place,
+    durationMs: z.number(),
+    summary: z.string(),
+  }),
+  z.object({
+    type: z.literal('step-failed'),
+    release: z.string(),
+    ...place,
+    durationMs: z.number(),
+    error: errorFacts,
+  }),
+  z.object({
+    type: z.literal('lease-taken'),
+    release: z.string(),
+    cloud: z.string(),
+    lease,
+    purpose: z.enum(['build', 'verify']),
+    dataBytes: z.number(),
+    target: z.string().optional(),
+  }),
+  z.object({ type: z.literal('lease-acquired'), release: z.string(), ref: builderRef }),
+  z.object({ type: z.literal('lease-released'), release: z.string(), leaseId: z.string() }),
+  z.object({
+    type: z.literal('container-built'),
+    release: z.string(),
+    arch: architecture,
+    imageId: z.string(),
+    sizeBytes: z.number(),
+  }),
+  z.object({
+    type: z.literal('container-pushed'),
+    release: z.string(),
+    arch: architecture,
+    digest: z.string(),
+  }),
+  z.object({
+    type: z.literal('index-written'),
+    release: z.string(),
+    reference: z.string(),
+    digest: z.string(),
+  }),
+  z.object({
+    type: z.literal('artifacts-collected'),
+    release: z.string(),
+    arch: architecture,
+    buildKey: z.string(),
+    identity: z.string(),
+    artifacts: z.array(artifact),
+  }),
+  z.object({ type: z.literal('image-published'), release: z.string(), image }),
+  z.object({
+    type: z.literal('image-verified'),
+    release: z.string(),
+    imageId: z.string(),
+    arch: architecture,
+    cloud: z.string(),
+    region: z.string(),
+    result: z.enum(['passed', 'failed', 'not verified']),
+    how: z.string(),
+    bootMs: z.number().optional(),
+  }),
+  z.object({ type: z.literal('channel-moved'), channel: z.enum(['candidate']), release: z.string() }),
+  z.object({
+    type: z.literal('release-closed'),
+    release: z.string(),
+    outcome: z.enum(['done', 'partial', 'failed', 'interrupted']),
+    durationMs: z.number(),
+  }),
+])
+
+export type JournalRecord = z.infer<typeof journalRecord>
+export type CollectedArtifact = z.infer<typeof artifact>
+export type PlannedDestination = z.infer<typeof destination>
+
+/** A record as it lies in the journal: when it was written (milliseconds since the epoch) and in which order. */
+export type StoredRecord = JournalRecord & { seq: number; at: number }

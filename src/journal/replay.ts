@@ -1,0 +1,200 @@
+import type { ArchitectureName } from '#arch/index.ts'
+import type { Image, Lease } from '#clouds/types.ts'
+import type { BuilderRef } from '#src/builder/types.ts'
+import type { ErrorFacts, ReleaseOutcome, StepName } from '#src/events.ts'
+import type { CollectedArtifact, PlannedDestination, StoredRecord } from './records.ts'
+
+export interface StepState {
+  arch: ArchitectureName
+  step: StepName
+  target?: string
+  state: 'running' | 'finished' | 'failed'
+  startedAt: number
+  durationMs?: number
+  summary?: string
+  error?: ErrorFacts
+}
+
+export interface LeaseState {
+  lease: Lease
+  cloud: string
+  purpose: 'build' | 'verify'
+  dataBytes: number
+  /** The destination that is verified, `cloud/region`. */
+  target?: string
+  ref?: BuilderRef
+  released: boolean
+}
+
+export interface Verification {
+  result: 'passed' | 'failed' | 'not verified'
+  how: string
+  bootMs?: number
+}
+
+export interface CollectedBuild {
+  release: string
+  arch: ArchitectureName
+  buildKey: string
+  /** What a booted image of this build says of itself. */
+  identity: string
+  artifacts: CollectedArtifact[]
+}
+
+export interface PublishedImage {
+  image: Image
+  publishedAt: number
+  verification?: Verification
+}
+
+export interface ReleaseState {
+  release: string
+  key: string
+  owner: string
+  imageName: string
+  inputs: unknown
+  builds: { arch: ArchitectureName; buildKey: string; why: string }[]
+  destinations: PlannedDestination[]
+  openedAt: number
+  durationMs?: number
+  /** Absent while the release is open: running, or cut off. */
+  outcome?: ReleaseOutcome
+  steps: StepState[]
+  containers: Partial<Record<ArchitectureName, { imageId: string; sizeBytes: number; pushedDigest?: string }>>
+  index?: { reference: string; digest: string }
+  images: PublishedImage[]
+}
+
+export interface FactoryState {
+  /** Oldest first. */
+  releases: ReleaseState[]
+  leases: LeaseState[]
+  /** By build key: the bytes of a build are the same whichever release asks for them. */
+  collected: Map<string, CollectedBuild>
+  /** The release that the channel points to. */
+  candidate?: string
+}
+
+/** Derives everything from the records, in their order; pure, so the same journal gives the same state. */
+export function replay(records: Iterable<StoredRecord>): FactoryState {
+  const state: FactoryState = { releases: [], leases: [], collected: new Map() }
+  for (const record of records) apply(state, record)
+  return state
+}
+
+function apply(state: FactoryState, record: StoredRecord): void {
+  if (record.type === 'channel-moved') {
+    state.candidate = record.release
+    return
+  }
+  if (record.type === 'release-opened') {
+    const { release, key, owner, imageName, inputs, builds, destinations, at } = record
+    const opened = { release, key, owner, imageName, inputs, builds, destinations, openedAt: at }
+    state.releases.push({ ...opened, steps: [], containers: {}, images: [] })
+    return
+  }
+  const release = state.releases.findLast((candidate) => candidate.release === record.release)
+  if (release) applyToRelease(state, release, record)
+}
+
+function applyToRelease(state: FactoryState, release: ReleaseState, record: StoredRecord): void {
+  switch (record.type) {
+    case 'release-resumed':
+      delete release.outcome
+      return
+    case 'release-closed':
+      release.outcome = record.outcome
+      release.durationMs = record.durationMs
+      return
+    case 'step-started':
+    case 'step-finished':
+    case 'step-failed':
+      return applyStep(release, record)
+    case 'lease-taken':
+      state.leases.push({
+        lease: record.lease,
+        cloud: record.cloud,
+        purpose: record.purpose,
+        dataBytes: record.dataBytes,
+        ...(record.target === undefined ? {} : { target: record.target }),
+        released: false,
+      })
+      return
+    case 'lease-acquired': {
+      const taken = state.leases.find(({ lease }) => lease.id === record.ref.leaseId)
+      if (taken) taken.ref = record.ref as BuilderRef
+      return
+    }
+    case 'lease-released': {
+      const taken = state.leases.find(({ lease }) => lease.id === record.leaseId)
+      if (taken) taken.released = true
+      return
+    }
+    case 'container-built':
+      release.containers[record.arch] = { imageId: record.imageId, sizeBytes: record.sizeBytes }
+      return
+    case 'container-pushed': {
+      const container = release.containers[record.arch]
+      if (container) container.pushedDigest = record.digest
+      return
+    }
+    case 'index-written':
+      release.index = { reference: record.reference, digest: record.digest }
+      return
+    case 'artifacts-collected': {
+      const { release: builtIn, arch, buildKey, identity, artifacts } = record
+      state.collected.set(buildKey, { release: builtIn, arch, buildKey, identity, artifacts })
+      return
+    }
+    case 'image-published':
+      release.images = release.images.filter(({ image }) => !sameImage(image, record.image))
+      release.images.push({ image: record.image, publishedAt: record.at })
+      return
+    case 'image-verified': {
+      const published = release.images.find(({ image }) =>
+        sameImage(image, { ...record, id: record.imageId }),
+      )
+      if (published) published.verification = verificationOf(record)
+    }
+  }
+}
+
+function applyStep(
+  release: ReleaseState,
+  record: Extract<StoredRecord, { type: 'step-started' | 'step-finished' | 'step-failed' }>,
+): void {
+  const { arch, step, target } = record
+  const same = (known: StepState) =>
+    known.arch === arch && known.step === step && known.target === target && known.state === 'running'
+  if (record.type === 'step-started') {
+    release.steps = release.steps.filter(
+      (known) => !(known.arch === arch && known.step === step && known.target === target),
+    )
+    const place = target === undefined ? { arch, step } : { arch, step, target }
+    release.steps.push({ ...place, state: 'running', startedAt: record.at })
+    return
+  }
+  const running = release.steps.find(same)
+  if (!running) return
+  running.durationMs = record.durationMs
+  if (record.type === 'step-finished') {
+    running.state = 'finished'
+    running.summary = record.summary
+    return
+  }
+  running.state = 'failed'
+  running.error = record.error as ErrorFacts
+}
+
+function verificationOf(record: Extract<StoredRecord, { type: 'image-verified' }>): Verification {
+  const { result, how, bootMs } = record
+  return bootMs === undefined ? { result, how } : { result, how, bootMs }
+}
+
+type ImageIdentity = Pick<Image, 'cloud' | 'region' | 'arch' | 'id'>
+
+function sameImage(one: ImageIdentity, other: ImageIdentity): boolean {
+  return (
+    one.cloud === other.cloud && one.region === other.region && one.arch === other.arch && one.id === other.id
+  )
+}

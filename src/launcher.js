@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+// Plain JavaScript that every Node understands, so that an old one can say what is wrong instead of a syntax error.
+const major = Number(process.versions.node.split('.')[0])
+if (major < 24) {
+  console.error(`factory needs Node 24 or newer, and this is ${process.version}.`)
+  console.error('Run it through npm, which brings its own Node: npx factory --help  (after: npm ci)')
+  process.exitCode = 2
+} else {
+  const { main } = await import('./cli.ts')
+  process.exitCode = await main(process.argv.slice(2))
+}

@@ -1,0 +1,148 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ArchitectureName } from '#arch/index.ts'
+import type { BuilderPool, Image, Lease } from '#clouds/types.ts'
+import { type AccessKeys, makeAccess, readAccess, secretsDirectory } from '#src/builder/keys.ts'
+import type { BuilderLogin, BuilderRef } from '#src/builder/types.ts'
+import type { StepName } from '#src/events.ts'
+import { replay } from '#src/journal/replay.ts'
+import type { ReleaseScope } from './scope.ts'
+import { runStep } from './step.ts'
+
+export interface LeaseRequest {
+  arch: ArchitectureName
+  cloud: string
+  pool: BuilderPool
+  purpose: 'build' | 'verify'
+  dataBytes: number
+  /** Boot this published image instead of the base disk. */
+  image?: Image
+  /** The destination that is verified, for the names of steps. */
+  target?: string
+}
+
+export interface Rented {
+  ref: BuilderRef
+  login: BuilderLogin
+}
+
+const giveBackLimitMs = 5 * 60_000
+
+/**
+ * Rents a machine for as long as `work` takes. The lease is in the journal before the cloud is asked; the
+ * machine is given back however the work ends, also after Ctrl-C. An open lease of an earlier engine for
+ * the same work is adopted as long as its keys are still there, and given back otherwise.
+ */
+export async function withMachine<T>(
+  scope: ReleaseScope,
+  request: LeaseRequest,
+  work: (rented: Rented) => Promise<T>,
+): Promise<T> {
+  const lease = await takeLease(scope, request)
+  let failed = true
+  try {
+    const rented = await acquire(scope, request, lease)
+    const result = await work(rented)
+    failed = false
+    return result
+  } finally {
+    const keep = failed && scope.keepBuilders && request.purpose === 'build' && !scope.signal.aborted
+    if (keep) announceKept(scope, request)
+    else await giveBack(scope, request, lease.id)
+  }
+}
+
+async function takeLease(scope: ReleaseScope, request: LeaseRequest): Promise<Lease> {
+  const open = replay(scope.journal.read()).leases.filter(
+    (known) =>
+      !known.released &&
+      known.lease.release === scope.release &&
+      known.lease.arch === request.arch &&
+      known.cloud === request.cloud &&
+      known.purpose === request.purpose &&
+      known.target === request.target,
+  )
+  for (const known of open) {
+    if (known.dataBytes === request.dataBytes && existsSync(keysDirectory(known.lease.id))) return known.lease
+    await giveBack(scope, request, known.lease.id)
+  }
+  const lease: Lease = {
+    id: `${request.arch.replace('_', '-')}-${randomBytes(5).toString('hex')}`,
+    owner: scope.configuration.owner,
+    release: scope.release,
+    arch: request.arch,
+    expires: new Date(scope.now() + scope.configuration.limits.leaseMs).toISOString(),
+  }
+  await mkdir(keysDirectory(lease.id), { recursive: true, mode: 0o700 })
+  await makeAccess(keysDirectory(lease.id))
+  scope.journal.append({
+    type: 'lease-taken',
+    release: scope.release,
+    cloud: request.cloud,
+    lease,
+    purpose: request.purpose,
+    dataBytes: request.dataBytes,
+    ...(request.target === undefined ? {} : { target: request.target }),
+  })
+  return lease
+}
+
+async function acquire(scope: ReleaseScope, request: LeaseRequest, lease: Lease): Promise<Rented> {
+  const { arch, pool, purpose, dataBytes, image } = request
+  const access: AccessKeys = await readAccess(keysDirectory(lease.id))
+  return await runStep(scope, place(request, 'lease'), { limitMs: 10 * 60_000 }, async (ctx) => {
+    const leaseMs = scope.configuration.limits.leaseMs
+    const spec = { arch, purpose, dataBytes, leaseMs, access: access.forMachine }
+    const ref = await pool.acquire(image === undefined ? spec : { ...spec, image }, lease, ctx)
+    scope.journal.append({ type: 'lease-acquired', release: scope.release, ref })
+    const result = { ref, login: { privateKeyFile: access.privateKeyFile } }
+    return { result, summary: `${ref.machine} from ${request.cloud}` }
+  })
+}
+
+async function giveBack(scope: ReleaseScope, request: LeaseRequest, leaseId: string): Promise<void> {
+  const limits = { limitMs: giveBackLimitMs, signal: new AbortController().signal }
+  try {
+    await runStep(scope, place(request, 'give-back'), limits, async (ctx) => {
+      await request.pool.release(leaseId, ctx)
+      scope.journal.append({ type: 'lease-released', release: scope.release, leaseId })
+      await forgetKeys(leaseId)
+      return { result: undefined, summary: `gave ${leaseId} back to ${request.cloud}` }
+    })
+  } catch (error) {
+    scope.listener({
+      type: 'warning',
+      at: scope.now(),
+      arch: request.arch,
+      message: `the machine of lease ${leaseId} could not be given back: ${error instanceof Error ? error.message : String(error)}`,
+      hint: `It powers itself off when its lease ends; look at what is left in ${request.cloud} now.`,
+    })
+  }
+}
+
+/** Where the keys of a lease lie: on a tmpfs, gone with the lease or the next boot. */
+export function keysDirectory(leaseId: string): string {
+  return join(secretsDirectory(), leaseId)
+}
+
+/** The keys of a machine that is gone open nothing any more. */
+export async function forgetKeys(leaseId: string): Promise<void> {
+  await rm(keysDirectory(leaseId), { recursive: true, force: true })
+}
+
+function announceKept(scope: ReleaseScope, request: LeaseRequest): void {
+  scope.listener({
+    type: 'warning',
+    at: scope.now(),
+    arch: request.arch,
+    message: `the ${request.arch} builder was kept, as --keep-builders asks`,
+    hint: `Log in with: factory ssh ${request.arch}`,
+  })
+}
+
+function place(request: LeaseRequest, step: StepName) {
+  const { arch, target } = request
+  return target === undefined ? { arch, step } : { arch, step, target }
+}

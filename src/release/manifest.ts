@@ -1,0 +1,82 @@
+import { join } from 'node:path'
+import type { ArchitectureName } from '#arch/index.ts'
+import { type FactoryBlock, releaseJson, writeReleaseJson } from '#src/artifact/release-json.ts'
+import { type ReleaseState, replay } from '#src/journal/replay.ts'
+import type { ReleaseInputs } from './inputs.ts'
+import { isComplete, judge } from './outcome.ts'
+import { type ReleaseScope, releaseDirectory } from './scope.ts'
+
+/** Writes release.json from what the journal knows; returns its path. */
+export async function writeManifest(
+  scope: ReleaseScope,
+  state: ReleaseState,
+  inputs: ReleaseInputs,
+): Promise<string> {
+  const { promotable } = judge(state, scope.configuration.require)
+  const manifest = releaseJson({
+    release: scope.release,
+    stream: promotable ? 'candidate' : 'incomplete',
+    lastModified: new Date(scope.now()),
+    generator: 'factory 0.1.0',
+    builds: state.builds.map(({ arch, buildKey }) => ({
+      arch,
+      block: factoryBlock(scope, state, inputs, { arch, buildKey, promotable }),
+      artifactPath: scope.store.path,
+    })),
+  })
+  const file = join(releaseDirectory(scope.stateDirectory, scope.release), 'release.json')
+  await writeReleaseJson(file, manifest)
+  return file
+}
+
+function factoryBlock(
+  scope: ReleaseScope,
+  state: ReleaseState,
+  inputs: ReleaseInputs,
+  build: { arch: ArchitectureName; buildKey: string; promotable: boolean },
+): FactoryBlock {
+  const { arch, buildKey, promotable } = build
+  const collected = replay(scope.journal.read()).collected.get(buildKey)
+  const pushed = state.containers[arch]?.pushedDigest
+  const repository = scope.configuration.image.push
+  const block: FactoryBlock = {
+    'build-key': buildKey,
+    complete: isComplete(arch, state),
+    ...sourceFacts(inputs, arch),
+    artifacts: (collected?.artifacts ?? []).map((artifact) => ({
+      format: artifact.format,
+      sha256: artifact.sha256,
+      size: artifact.sizeBytes,
+      'virtual-size': artifact.virtualBytes,
+      'content-size': artifact.contentBytes,
+    })),
+    images: state.images
+      .filter(({ image }) => image.arch === arch)
+      .map(({ image, verification }) => ({
+        cloud: image.cloud,
+        kind: image.kind,
+        region: image.region,
+        id: image.id,
+        name: image.name,
+        format: image.format,
+        size: image.sizeBytes,
+        'source-sha256': image.sha256,
+        state: promotable ? 'candidate' : 'incomplete',
+        tested: {
+          result: verification?.result ?? 'not verified',
+          how: verification?.how ?? 'the release ended before it was booted',
+          ...(verification?.bootMs === undefined ? {} : { 'boot-ms': verification.bootMs }),
+        },
+      })),
+    failures: state.steps.flatMap(({ arch: where, step, target, error }) => {
+      if (where !== arch || !error) return []
+      const { code, message } = error
+      return [target === undefined ? { step, code, message } : { step, target, code, message }]
+    }),
+  }
+  if (pushed === undefined || repository === undefined) return block
+  return {
+    ...block,
+    'oci-image': { image: `${repository}:${scope.release}`, 'digest-ref': `${repository}@${pushed}` },
+  }
+}

@@ -1,0 +1,106 @@
+import pRetry from 'p-retry'
+import type { Cloud, Image, ImageKey, ImageStore } from '#clouds/types.ts'
+import type { Artifact } from '#src/artifact/types.ts'
+import type { Context } from '#src/context.ts'
+import { FactoryError, asFactoryError } from '#src/errors.ts'
+import type { PlannedDestination } from '#src/journal/records.ts'
+import { type CollectedBuild, replay } from '#src/journal/replay.ts'
+import { formatBytes } from '#src/units.ts'
+import { imageAt } from './outcome.ts'
+import type { ReleaseScope } from './scope.ts'
+import { runStep } from './step.ts'
+import { verify } from './verify.ts'
+
+const publishLimitMs = 2 * 3_600_000
+
+/**
+ * Brings one build to one destination and proves it there. What an earlier run of the release has published
+ * or verified is not repeated.
+ */
+export async function publishAndVerify(
+  scope: ReleaseScope,
+  destination: PlannedDestination,
+  build: CollectedBuild,
+): Promise<void> {
+  const cloud = scope.clouds.get(destination.cloud)
+  if (!cloud?.images) throw noImages(destination.cloud)
+  const image = await publish(scope, destination, build, cloud.images)
+  await verify(scope, destination, build, cloud as Cloud, image)
+}
+
+async function publish(
+  scope: ReleaseScope,
+  destination: PlannedDestination,
+  build: CollectedBuild,
+  images: ImageStore,
+): Promise<Image> {
+  const { arch, format, cloud, region } = destination
+  const known = replay(scope.journal.read()).releases.findLast(({ release }) => release === scope.release)
+  const artifact = artifactOf(scope, build, destination)
+  const key: ImageKey = {
+    cloud,
+    region,
+    arch,
+    format,
+    sha256: artifact.sha256,
+    name: `${scope.configuration.image.name}-${scope.release}-${arch}`,
+    release: scope.release,
+    owner: scope.configuration.owner,
+  }
+  const place = { arch, step: 'publish', target: `${cloud}/${region}` } as const
+  return await runStep(scope, place, { limitMs: publishLimitMs }, async (ctx) => {
+    const before = known && imageAt(known.images, destination)?.image
+    const found = await images.find(key, ctx)
+    if (found) {
+      if (before?.id !== found.id) scope.journal.append(published(scope, found))
+      return { result: found, summary: `${found.name} is there already` }
+    }
+    const image = await retried(ctx, async () => {
+      await images.check(
+        region,
+        { virtualBytes: artifact.virtualBytes, storedBytes: artifact.contentBytes },
+        ctx,
+      )
+      return await images.publish(artifact, key, ctx)
+    })
+    scope.journal.append(published(scope, image))
+    return { result: image, summary: `${image.name}, ${formatBytes(artifact.contentBytes)} sent` }
+  })
+}
+
+/** Only what may pass by itself is tried again; a full pool or a foreign namesake is said at once. */
+async function retried<T>(ctx: Context, call: () => Promise<T>): Promise<T> {
+  return await pRetry(call, {
+    retries: 2,
+    minTimeout: 1000,
+    randomize: true,
+    signal: ctx.signal,
+    shouldRetry: ({ error }) => asFactoryError(error).class === 'infra',
+    onFailedAttempt: ({ error, retriesLeft }) =>
+      ctx.log(`publish failed, ${retriesLeft} tries left: ${error.message}`),
+  })
+}
+
+function published(scope: ReleaseScope, image: Image) {
+  return { type: 'image-published', release: scope.release, image } as const
+}
+
+function artifactOf(scope: ReleaseScope, build: CollectedBuild, destination: PlannedDestination): Artifact {
+  const collected = build.artifacts.find(({ format }) => format === destination.format)
+  if (collected) return { ...collected, path: scope.store.path(collected.sha256) }
+  throw new FactoryError({
+    code: 'artifact-missing',
+    message: `the ${destination.arch} build has no ${destination.format} artifact for ${destination.cloud}`,
+    hint: 'This is a defect of the factory: please report it with release.json.',
+    class: 'bug',
+  })
+}
+
+function noImages(cloud: string): FactoryError {
+  return new FactoryError({
+    code: 'cloud-takes-no-images',
+    message: `the cloud ${cloud} cannot hold images`,
+    hint: 'Name another cloud in `publish` of the configuration.',
+    class: 'user',
+  })
+}

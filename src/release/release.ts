@@ -1,0 +1,132 @@
+import pLimit from 'p-limit'
+import type { ArchitectureName } from '#arch/index.ts'
+import { asFactoryError } from '#src/errors.ts'
+import type { Destination, ReleaseOutcome } from '#src/events.ts'
+import type { PlannedDestination } from '#src/journal/records.ts'
+import { type CollectedBuild, type ReleaseState, replay } from '#src/journal/replay.ts'
+import { buildArchitecture } from './build.ts'
+import { writeIndex } from './index-step.ts'
+import type { ReleaseInputs } from './inputs.ts'
+import { writeManifest } from './manifest.ts'
+import { type Requirement, judge } from './outcome.ts'
+import type { Plan } from './plan.ts'
+import { publishAndVerify } from './publish.ts'
+import { nextReleaseName } from './release-name.ts'
+import type { EngineParts, ReleaseScope } from './scope.ts'
+import { stateOf } from './state.ts'
+
+export interface ReleaseResult {
+  release: string
+  outcome: ReleaseOutcome
+  /** Absolute path of release.json. */
+  manifest: string
+  state: ReleaseState
+}
+
+/**
+ * Makes a release: every architecture side by side, each build going on to its destinations as soon as its
+ * artifacts are here. One that fails never stops the others. An open or incomplete release of the same key is
+ * gone on with, and what it has finished is not done again.
+ */
+export async function runRelease(parts: EngineParts, plan: Plan, inputs: ReleaseInputs): Promise<ReleaseResult> {
+  const { journal, listener, now } = parts
+  const startedAt = now()
+  const { release, resumed } = openRelease(parts, plan)
+  const scope: ReleaseScope = { ...parts, release, key: plan.key, slots: slotsOf(parts) }
+  listener({
+    type: 'release-started',
+    at: startedAt,
+    release,
+    key: plan.key,
+    resumed,
+    builds: plan.builds.map(({ arch, why }) => ({ arch, why })),
+    destinations: plan.destinations.map(shownDestination),
+  })
+  await Promise.all(plan.builds.map((build) => oneArchitecture(scope, plan, inputs, build.arch)))
+  const outcome = parts.signal.aborted ? 'interrupted' : await conclude(scope)
+  const durationMs = now() - startedAt
+  journal.append({ type: 'release-closed', release, outcome, durationMs })
+  const state = stateOf(scope)
+  const manifest = await writeManifest(scope, state, inputs)
+  listener({ type: 'release-finished', at: now(), release, outcome, manifest, durationMs })
+  return { release, outcome, manifest, state }
+}
+
+/** A release that has what it needs gets its index and then the channel; the old one stays until then. */
+async function conclude(scope: ReleaseScope): Promise<ReleaseOutcome> {
+  const { outcome, promotable } = judge(stateOf(scope), scope.configuration.require)
+  if (!promotable) return outcome
+  if (!(await writeIndex(scope))) return 'partial'
+  scope.journal.append({ type: 'channel-moved', channel: 'candidate', release: scope.release })
+  return outcome
+}
+
+async function oneArchitecture(
+  scope: ReleaseScope,
+  plan: Plan,
+  inputs: ReleaseInputs,
+  arch: ArchitectureName,
+): Promise<void> {
+  const startedAt = scope.now()
+  const destinations = plan.destinations.filter((destination) => destination.arch === arch)
+  let ok = true
+  try {
+    const build: CollectedBuild = await buildArchitecture(scope, plan, inputs, arch)
+    const settled = await Promise.allSettled(
+      destinations.map((destination) => publishAndVerify(scope, destination, build)),
+    )
+    for (const result of settled) if (result.status === 'rejected') note(scope, arch, result.reason)
+    ok = settled.every(({ status }) => status === 'fulfilled')
+  } catch (error) {
+    ok = false
+    note(scope, arch, error)
+  }
+  scope.listener({ type: 'build-finished', at: scope.now(), arch, ok, durationMs: scope.now() - startedAt })
+}
+
+/** A step's own failure has been told already; a defect outside of any step must not be lost either. */
+function note(scope: ReleaseScope, arch: ArchitectureName, error: unknown): void {
+  const failure = asFactoryError(error)
+  if (failure.class !== 'bug') return
+  const message = scope.mask(failure.stack ?? failure.message)
+  scope.listener({ type: 'warning', at: scope.now(), arch, message })
+}
+
+function openRelease(parts: EngineParts, plan: Plan): { release: string; resumed: boolean } {
+  const { journal, configuration, now } = parts
+  const state = replay(journal.read())
+  const last = state.releases.at(-1)
+  if (last?.key === plan.key && isUnfinished(last, configuration.require)) {
+    journal.append({ type: 'release-resumed', release: last.release })
+    return { release: last.release, resumed: true }
+  }
+  const release = nextReleaseName(
+    state.releases.map((known) => known.release),
+    new Date(now()),
+  )
+  journal.append({
+    type: 'release-opened',
+    release,
+    key: plan.key,
+    owner: configuration.owner,
+    imageName: configuration.image.name,
+    inputs: plan.inputs,
+    builds: plan.builds.map(({ arch, buildKey, why }) => ({ arch, buildKey, why })),
+    destinations: [...plan.destinations],
+  })
+  return { release, resumed: false }
+}
+
+/** Cut off, failed, or complete only as far as `require` asks: the next run fills in what is missing. */
+export function isUnfinished(release: ReleaseState, require: Requirement): boolean {
+  return release.outcome !== 'done' || judge(release, require).missing.length > 0
+}
+
+function slotsOf(parts: EngineParts): ReleaseScope['slots'] {
+  const slots = [...parts.clouds].map(([name, cloud]) => [name, pLimit(cloud.builders?.maxBuilders ?? 1)] as const)
+  return new Map(slots)
+}
+
+function shownDestination({ cloud, region, arch, verify }: PlannedDestination): Destination {
+  return { cloud, region, arch, verify }
+}

@@ -1,0 +1,50 @@
+import { join } from 'node:path'
+import type { ArchitectureName } from '#arch/index.ts'
+import type { LimitFunction } from 'p-limit'
+import type { Cloud } from '#clouds/types.ts'
+import type { ArtifactStore } from '#src/artifact/store.ts'
+import type { Builder, BuilderLogin, BuilderRef } from '#src/builder/types.ts'
+import type { Configuration } from '#src/config/types.ts'
+import type { ContainerBuilder } from '#src/container/types.ts'
+import type { Context } from '#src/context.ts'
+import type { DiskBuilder } from '#src/disk/types.ts'
+import type { Listener } from '#src/events.ts'
+import type { Journal } from '#src/journal/journal.ts'
+
+/** What the engine works with; tests hand in scripted parts, the commands hand in the real ones. */
+export interface EngineParts {
+  readonly configuration: Configuration
+  readonly stateDirectory: string
+  readonly journal: Journal
+  readonly store: ArtifactStore
+  readonly clouds: ReadonlyMap<string, Cloud>
+  readonly container: ContainerBuilder
+  readonly disk: DiskBuilder
+  /** Writes an index of pushed manifests under a tag, reads it back and compares; returns its digest. */
+  readonly writeIndex: (
+    repository: string,
+    tag: string,
+    entries: readonly { arch: ArchitectureName; digest: string }[],
+  ) => Promise<string>
+  readonly openBuilder: (ref: BuilderRef, login: BuilderLogin, ctx: Context) => Promise<Builder>
+  readonly listener: Listener
+  readonly signal: AbortSignal
+  readonly now: () => number
+  /** Takes secrets out of whatever is about to be shown or kept. */
+  readonly mask: (text: string) => string
+  /** Leave a failed build's builder running for `factory ssh ARCH`. */
+  readonly keepBuilders: boolean
+}
+
+/** The engine's parts while one release is being made. */
+export interface ReleaseScope extends EngineParts {
+  readonly release: string
+  readonly key: string
+  /** One limit a cloud: at most `maxBuilders` machines of ours at once. */
+  readonly slots: ReadonlyMap<string, LimitFunction>
+}
+
+/** Where everything of one release lies: logs and release.json. */
+export function releaseDirectory(stateDirectory: string, release: string): string {
+  return join(stateDirectory, 'releases', release)
+}

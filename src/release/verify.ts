@@ -1,0 +1,90 @@
+import type { Cloud, Image } from '#clouds/types.ts'
+import { FactoryError, asFactoryError } from '#src/errors.ts'
+import type { PlannedDestination } from '#src/journal/records.ts'
+import { type CollectedBuild, type Verification, replay } from '#src/journal/replay.ts'
+import { formatDuration } from '#src/units.ts'
+import { identityFile } from './identity.ts'
+import { type Rented, withMachine } from './lease.ts'
+import { imageAt } from './outcome.ts'
+import type { ReleaseScope } from './scope.ts'
+import { runStep } from './step.ts'
+
+/**
+ * Boots a published image where it was published and asks it over SSH who it is. The answer must be the
+ * identity that the build put in; anything else fails the destination, and the manifest says so.
+ */
+export async function verify(
+  scope: ReleaseScope,
+  destination: PlannedDestination,
+  build: CollectedBuild,
+  cloud: Cloud,
+  image: Image,
+): Promise<void> {
+  const { arch, region } = destination
+  const record = (verification: Verification) =>
+    scope.journal.append({
+      type: 'image-verified',
+      release: scope.release,
+      imageId: image.id,
+      arch,
+      cloud: cloud.name,
+      region,
+      ...verification,
+    })
+  if (!destination.verify) return record({ result: 'not verified', how: 'turned off by verify: false' })
+  const known = replay(scope.journal.read()).releases.findLast(({ release }) => release === scope.release)
+  if (known && imageAt(known.images, destination)?.verification?.result === 'passed') return
+  const pool = cloud.builders
+  if (!pool) return record({ result: 'not verified', how: `${cloud.name} cannot start machines` })
+
+  const target = `${cloud.name}/${region}`
+  const request = { arch, cloud: cloud.name, pool, purpose: 'verify', dataBytes: 0, image, target } as const
+  const inSlot = scope.slots.get(cloud.name) ?? ((call: () => Promise<void>) => call())
+  try {
+    await inSlot(() =>
+      withMachine(scope, request, (rented) => askIdentity(scope, destination, build, rented, record)),
+    )
+  } catch (error) {
+    if (!scope.signal.aborted) record({ result: 'failed', how: scope.mask(asFactoryError(error).message) })
+    throw error
+  }
+}
+
+async function askIdentity(
+  scope: ReleaseScope,
+  destination: PlannedDestination,
+  build: CollectedBuild,
+  rented: Rented,
+  record: (verification: Verification) => void,
+): Promise<void> {
+  const { arch, cloud, region } = destination
+  const place = { arch, step: 'verify', target: `${cloud}/${region}` } as const
+  await runStep(scope, place, { limitMs: scope.configuration.limits.bootMs }, async (ctx) => {
+    const startedAt = ctx.now()
+    ctx.emit({ message: `waiting for ${rented.ref.machine} to boot and answer` })
+    await using machine = await scope.openBuilder(rented.ref, rented.login, ctx)
+    const bootMs = ctx.now() - startedAt
+    const said = (await machine.exec(['uname', '-m'])).stdout.trim()
+    if (said !== arch) throw wrongIdentity(rented.ref.machine, `architecture ${arch}`, said)
+    if (build.identity !== '') {
+      const identity = (await machine.exec(['cat', identityFile], { accept: 'any' })).stdout
+      if (identity.trim() !== build.identity.trim()) {
+        throw wrongIdentity(rented.ref.machine, build.identity, identity)
+      }
+    }
+    const how =
+      build.identity === '' ? 'booted and answered over SSH' : 'booted and said its identity over SSH'
+    record({ result: 'passed', how, bootMs })
+    return { result: undefined, summary: `${how} after ${formatDuration(bootMs)}` }
+  })
+}
+
+function wrongIdentity(machine: string, expected: string, said: string): FactoryError {
+  const shown = (text: string) => JSON.stringify(text.trim().slice(0, 200))
+  return new FactoryError({
+    code: 'image-wrong-identity',
+    message: `${machine} booted but says ${shown(said)} instead of ${shown(expected)}`,
+    hint: 'The image is not what this release built: look at the verify log (factory logs) and publish it again.',
+    class: 'bug',
+  })
+}

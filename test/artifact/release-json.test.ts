@@ -1,0 +1,75 @@
+import { mkdtempSync, readFileSync, readdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { type FactoryBlock, releaseJson, releaseManifest, writeReleaseJson } from '#src/artifact/release-json.ts'
+
+const hex = 'ab'.repeat(32)
+
+const block: FactoryBlock = {
+  'build-key': 'k',
+  complete: true,
+  'oci-image': { image: 'localhost:5055/lab/image:20261121.0', 'digest-ref': `localhost:5055/lab/image@sha256:${hex}` },
+  containerfile: { commit: 'c0ffee', dirty: false, 'tree-sha256': hex },
+  bases: [{ reference: 'localhost:5055/lab/base:trixie', digest: `sha256:${hex}` }],
+  builder: { ref: `localhost:5055/lab/bib@sha256:${hex}`, dialect: 'bib-v1' },
+  artifacts: [
+    { format: 'raw', sha256: hex, size: 1024, 'virtual-size': 1024, 'content-size': 512 },
+    { format: 'qcow2', sha256: hex, size: 600, 'virtual-size': 1024, 'content-size': 600 },
+  ],
+  images: [
+    {
+      cloud: 'lab',
+      kind: 'libvirt',
+      region: 'local',
+      id: '/var/lib/libvirt/images/x',
+      name: 'lab-20261121.0-s390x',
+      format: 'raw',
+      size: 1024,
+      'source-sha256': hex,
+      state: 'candidate',
+      tested: { result: 'passed', how: 'booted', 'boot-ms': 4000 },
+    },
+  ],
+  failures: [],
+}
+
+function manifest() {
+  return releaseJson({
+    release: '20261121.0',
+    stream: 'candidate',
+    lastModified: new Date('2026-11-21T01:02:03.456Z'),
+    generator: 'factory 0.1.0',
+    builds: [{ arch: 's390x', block, artifactPath: (sha256) => `/store/a b/${sha256}` }],
+  })
+}
+
+// The grammar of stream-metadata-go's stream.go, as far as a reader of disk artifacts walks it.
+test('is CoreOS stream metadata that a stream reader finds disks in', () => {
+  const made = manifest()
+  expect(Object.keys(made)).toEqual(['stream', 'metadata', 'architectures'])
+  expect(made.metadata['last-modified']).toBe('2026-11-21T01:02:03Z')
+  const s390x = made.architectures.s390x
+  expect(s390x?.artifacts).toEqual({
+    metal: { release: '20261121.0', formats: { raw: { disk: { location: `file:///store/a%20b/${hex}`, sha256: hex } } } },
+    qemu: { release: '20261121.0', formats: { qcow2: { disk: { location: `file:///store/a%20b/${hex}`, sha256: hex } } } },
+  })
+  expect(s390x?.['x-factory'].images[0]?.tested).toEqual({ result: 'passed', how: 'booted', 'boot-ms': 4000 })
+})
+
+test('refuses to write facts that are not of their shape', () => {
+  const broken = { ...block, artifacts: [{ ...block.artifacts[0]!, sha256: 'short' }] }
+  const facts = { release: 'r', stream: 's', lastModified: new Date(0), generator: 'g' }
+  expect(() =>
+    releaseJson({ ...facts, builds: [{ arch: 's390x', block: broken, artifactPath: (sha256) => sha256 }] }),
+  ).toThrow()
+})
+
+test('replaces the file at once and leaves no second one', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'factory-manifest-'))
+  const file = join(directory, 'releases', 'release.json')
+  await writeReleaseJson(file, manifest())
+  await writeReleaseJson(file, manifest())
+  expect(readdirSync(join(directory, 'releases'))).toEqual(['release.json'])
+  expect(releaseManifest.parse(JSON.parse(readFileSync(file, 'utf8')))).toEqual(manifest())
+})
