@@ -1,0 +1,28 @@
+# zipl, which writes the list of the kernel's blocks into the boot record: it needs the file system mounted.
+
+boot_stage=zipl.inst
+
+boot_partitions() {
+  partition_types=()
+  partition_sizes=()
+}
+
+install_boot() {
+  local disk root
+  # Loop devices that come to be while a container runs are missing in its own /dev.
+  mount -t devtmpfs devtmpfs /dev
+  disk=$(losetup --find --show "$raw")
+  loops=$disk
+  trap leave_image EXIT
+  root=$(losetup --find --show --offset $((root_start * sector)) --sizelimit $((root_sectors * sector)) "$raw")
+  loops="$root $disk"
+  mkdir -p "$work/root"
+  mount "$root" "$work/root"
+  mkdir -p "$work/root/boot"
+  printf '%s\n' "$arguments" >"$work/root/boot/parameters"
+  sync -f "$work/root"
+  zipl --target "$work/root/boot" --image "$work/root/$kernel" --ramdisk "$work/root/$initramfs" \
+    --parmfile "$work/root/boot/parameters" \
+    --targetbase "$disk" --targettype SCSI --targetblocksize 512 --targetoffset "$root_start"
+  umount "$work/root"
+}
