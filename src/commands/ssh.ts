@@ -7,7 +7,7 @@ import { openJournal } from '#src/journal/journal.ts'
 import { lockEngine } from '#src/journal/lock.ts'
 import { type LeaseState, replay } from '#src/journal/replay.ts'
 import { forgetKeys, keysDirectory } from '#src/release/lease.ts'
-import { readAccess } from '#src/builder/keys.ts'
+import { makeAccess } from '#src/builder/keys.ts'
 import { commandContext, openClouds } from './clouds.ts'
 
 /** Opens a shell on a builder that is still rented, with its pinned host key; or gives it back. */
@@ -31,8 +31,8 @@ export async function sshCommand(options: {
     process.stdout.write(`gave ${rented.ref.machine} back to ${rented.cloud}\n`)
     return 0
   }
-  const access = await readAccess(keysDirectory(rented.lease.id))
-  const ssh = await sshArguments(rented.ref, { privateKeyFile: access.privateKeyFile })
+  const login = await makeAccess(await keysDirectory(rented.lease.id))
+  const ssh = await sshArguments(rented.ref, login)
   const result = await execa('ssh', [...ssh, ...options.command], { stdio: 'inherit', reject: false })
   return result.exitCode ?? 1
 }

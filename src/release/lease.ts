@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ArchitectureName } from '#arch/index.ts'
 import type { BuilderPool, Image, Lease } from '#clouds/types.ts'
-import { type AccessKeys, makeAccess, readAccess, secretsDirectory } from '#src/builder/keys.ts'
+import { makeAccess, secretsDirectory } from '#src/builder/keys.ts'
 import type { BuilderLogin, BuilderRef } from '#src/builder/types.ts'
 import type { StepName } from '#src/events.ts'
 import { replay } from '#src/journal/replay.ts'
@@ -65,7 +65,7 @@ async function takeLease(scope: ReleaseScope, request: LeaseRequest): Promise<Le
       known.target === request.target,
   )
   for (const known of open) {
-    if (known.dataBytes === request.dataBytes && existsSync(keysDirectory(known.lease.id))) return known.lease
+    if (known.dataBytes === request.dataBytes && existsSync(await keysDirectory(known.lease.id))) return known.lease
     await giveBack(scope, request, known.lease.id)
   }
   const lease: Lease = {
@@ -73,10 +73,9 @@ async function takeLease(scope: ReleaseScope, request: LeaseRequest): Promise<Le
     owner: scope.configuration.owner,
     release: scope.release,
     arch: request.arch,
-    expires: new Date(scope.now() + scope.configuration.limits.leaseMs).toISOString(),
+    expires: new Date(scope.now() + scope.configuration.limits.lease).toISOString(),
   }
-  await mkdir(keysDirectory(lease.id), { recursive: true, mode: 0o700 })
-  await makeAccess(keysDirectory(lease.id))
+  await makeAccess(await keysDirectory(lease.id))
   scope.journal.append({
     type: 'lease-taken',
     release: scope.release,
@@ -91,14 +90,13 @@ async function takeLease(scope: ReleaseScope, request: LeaseRequest): Promise<Le
 
 async function acquire(scope: ReleaseScope, request: LeaseRequest, lease: Lease): Promise<Rented> {
   const { arch, pool, purpose, dataBytes, image } = request
-  const access: AccessKeys = await readAccess(keysDirectory(lease.id))
+  const access = await makeAccess(await keysDirectory(lease.id))
   return await runStep(scope, place(request, 'lease'), { limitMs: 10 * 60_000 }, async (ctx) => {
-    const leaseMs = scope.configuration.limits.leaseMs
-    const spec = { arch, purpose, dataBytes, leaseMs, access: access.forMachine }
+    const leaseMs = scope.configuration.limits.lease
+    const spec = { arch, purpose, dataBytes, leaseMs, access }
     const ref = await pool.acquire(image === undefined ? spec : { ...spec, image }, lease, ctx)
     scope.journal.append({ type: 'lease-acquired', release: scope.release, ref })
-    const result = { ref, login: { privateKeyFile: access.privateKeyFile } }
-    return { result, summary: `${ref.machine} from ${request.cloud}` }
+    return { result: { ref, login: access }, summary: `${ref.machine} from ${request.cloud}` }
   })
 }
 
@@ -123,13 +121,13 @@ async function giveBack(scope: ReleaseScope, request: LeaseRequest, leaseId: str
 }
 
 /** Where the keys of a lease lie: on a tmpfs, gone with the lease or the next boot. */
-export function keysDirectory(leaseId: string): string {
-  return join(secretsDirectory(), leaseId)
+export async function keysDirectory(leaseId: string): Promise<string> {
+  return join(await secretsDirectory(), leaseId)
 }
 
 /** The keys of a machine that is gone open nothing any more. */
 export async function forgetKeys(leaseId: string): Promise<void> {
-  await rm(keysDirectory(leaseId), { recursive: true, force: true })
+  await rm(await keysDirectory(leaseId), { recursive: true, force: true })
 }
 
 function announceKept(scope: ReleaseScope, request: LeaseRequest): void {

@@ -59,7 +59,7 @@ async function askIdentity(
 ): Promise<void> {
   const { arch, cloud, region } = destination
   const place = { arch, step: 'verify', target: `${cloud}/${region}` } as const
-  await runStep(scope, place, { limitMs: scope.configuration.limits.bootMs }, async (ctx) => {
+  await runStep(scope, place, { limitMs: scope.configuration.limits.boot }, async (ctx) => {
     const startedAt = ctx.now()
     ctx.emit({ message: `waiting for ${rented.ref.machine} to boot and answer` })
     await using machine = await scope.openBuilder(rented.ref, rented.login, ctx)
