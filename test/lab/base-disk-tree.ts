@@ -1,0 +1,73 @@
+import { appendFile, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { execa } from 'execa'
+import { words } from './words.ts'
+
+/** The files that are copied into every base disk as they are. */
+export const baseDiskFiles = join(import.meta.dirname, 'base-disk-files')
+
+const deadlineMs = 120_000
+
+/**
+ * Does in an unpacked tree what the packages' maintainer scripts would have done, as far as a builder needs it, and leaves
+ * out of its boot what an emulated machine would wait for. `bytecode` is the tree that `pythonBytecode` made.
+ */
+export async function configureTree(tree: string, bytecode: string): Promise<void> {
+  await execa('cp', ['-r', '--no-preserve=ownership', `${baseDiskFiles}/.`, tree], { timeout: deadlineMs })
+  await execa('cp', ['-r', `${bytecode}/.`, tree], { timeout: deadlineMs })
+  await addUsers(tree)
+  await trustCertificateAuthorities(tree)
+  for (const [path, target] of Object.entries(links)) await link(join(tree, path), target)
+  for (const unit of maskedUnits) await link(join(tree, 'etc/systemd/system', unit), '/dev/null')
+  await writeFile(join(tree, 'etc/machine-id'), '')
+  await mkdir(join(tree, 'mnt'), { recursive: true })
+}
+
+const links: Record<string, string> = {
+  'usr/bin/awk': 'mawk',
+  'usr/bin/nc': 'nc.openbsd',
+  'usr/bin/which': 'which.debianutils',
+  'etc/mtab': '/proc/self/mounts',
+  'etc/systemd/system/default.target': '/usr/lib/systemd/system/multi-user.target',
+  'etc/systemd/system/sshd.service': '/usr/lib/systemd/system/ssh.service',
+  'etc/systemd/system/multi-user.target.wants/ssh.service': '/usr/lib/systemd/system/ssh.service',
+  // What cloud-init's generator would do after a search that only ever ends with the same answer.
+  'etc/systemd/system-generators/cloud-init-generator': '/dev/null',
+  'etc/systemd/system/multi-user.target.wants/cloud-init.target': '/usr/lib/systemd/system/cloud-init.target',
+  ...Object.fromEntries(
+    words('cloud-init-main cloud-init-local cloud-init-network cloud-config cloud-final').map((unit) => [
+      `etc/systemd/system/cloud-init.target.wants/${unit}.service`,
+      `/usr/lib/systemd/system/${unit}.service`,
+    ]),
+  ),
+}
+
+const maskedUnits = words(`
+  dev-hugepages.mount proc-sys-fs-binfmt_misc.automount sys-kernel-debug.mount sys-kernel-tracing.mount
+  getty.target getty-static.service systemd-ask-password-console.path systemd-ask-password-wall.path
+  ldconfig.service systemd-binfmt.service systemd-firstboot.service systemd-hibernate-clear.service
+  systemd-hwdb-update.service systemd-journal-catalog-update.service systemd-sysusers.service
+  systemd-update-done.service systemd-machine-id-commit.service systemd-logind.service
+  dbus-org.freedesktop.login1.service
+  systemd-remount-fs.service systemd-tmpfiles-clean.timer systemd-networkd-wait-online.service
+  sshd-keygen.service podman-restart.service podman-auto-update.timer
+`)
+
+async function addUsers(tree: string): Promise<void> {
+  await execa('systemd-sysusers', [`--root=${tree}`], { timeout: deadlineMs })
+  await appendFile(join(tree, 'etc/subuid'), 'root:100000:65536\n')
+  await appendFile(join(tree, 'etc/subgid'), 'root:100000:65536\n')
+}
+
+async function trustCertificateAuthorities(tree: string): Promise<void> {
+  const directory = join(tree, 'usr/share/ca-certificates/mozilla')
+  const names = (await readdir(directory)).toSorted()
+  const certificates = await Promise.all(names.map((name) => readFile(join(directory, name), 'utf8')))
+  await writeFile(join(tree, 'etc/ssl/certs/ca-certificates.crt'), certificates.join('\n'))
+}
+
+async function link(path: string, target: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
+  await rm(path, { force: true })
+  await symlink(target, path)
+}

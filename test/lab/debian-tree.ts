@@ -1,0 +1,51 @@
+import { execa } from 'execa'
+import { architectures, type ArchitectureName } from '#arch/index.ts'
+import { cached, type Report } from './cache.ts'
+import { debianMirror } from './mirror.ts'
+
+export interface DebianTreeRequest {
+  /** What the tree is for, e.g. `builder-base`; part of its name in the cache. */
+  readonly name: string
+  readonly arch: ArchitectureName
+  /** Debian package names; their dependencies come along, their maintainer scripts never run. */
+  readonly packages: readonly string[]
+}
+
+const suite = 'trixie'
+// From 6.9 on the s390x kernel sums packets with vector instructions that QEMU 7.2 gets wrong: no TCP under emulation.
+const fromOlderSuite: Readonly<Record<string, string>> = { 'linux-image-s390x': 'bookworm' }
+const leftOut = ['doc', 'doc-base', 'info', 'locale', 'man', 'lintian', 'bug']
+const extractDeadlineMs = 10 * 60_000
+
+/**
+ * The path of a directory with the unpacked files of Debian packages for an architecture, foreign ones included.
+ * It is shared and read-only by agreement: copy it (`cp -a`) before changing anything. `base-files` and `dash` have to be
+ * among the packages of anything that shall boot, else the tree has no `/bin` and no `sh`.
+ */
+export async function debianTree(request: DebianTreeRequest, report: Report): Promise<string> {
+  const packages = request.packages.map(withSuite).toSorted()
+  const recipe = { suite, leftOut, arch: request.arch, packages }
+  return cached(`${request.name}-${request.arch}`, recipe, async (directory) => {
+    const mirror = await debianMirror()
+    report(`${request.arch}: unpacking ${request.packages.length} Debian packages and their dependencies`)
+    const options = [
+      '--mode=root',
+      '--variant=extract',
+      `--architectures=${architectures[request.arch].debian}`,
+      `--include=${packages.join(',')}`,
+      ...leftOut.map((folder) => `--dpkgopt=path-exclude=/usr/share/${folder}/*`),
+    ]
+    const sources = suitesOf(packages).map((name) => `deb ${mirror} ${name} main`)
+    await execa('mmdebstrap', [...options, suite, directory, ...sources], { timeout: extractDeadlineMs })
+  })
+}
+
+function withSuite(name: string): string {
+  const older = fromOlderSuite[name]
+  return older === undefined ? name : `${name}/${older}`
+}
+
+function suitesOf(packages: readonly string[]): string[] {
+  const older = packages.flatMap((name) => name.split('/').slice(1))
+  return [...new Set([suite, ...older])]
+}
