@@ -20,14 +20,17 @@ export interface ContainerRequest {
   containerfile?: string
   bases: readonly PinnedReference[]
   buildArgs: Readonly<Record<string, string>>
-  /** id → file on the builder (0600, tmpfs); mounted, never an environment variable. */
+  /** id → file on the builder (0600, tmpfs), mounted for the RUN steps that ask for it; never an environment variable. */
   secrets: Readonly<Record<string, string>>
   /** The local tag that the result gets: what the disk builder is given. */
   tag: string
   labels: Readonly<Record<string, string>>
   /** Content of /usr/lib/image-factory/release in the image: how a booted image says what it is. */
   identity: string
-  /** An existing image (pinned by digest) instead of a build. */
+  /**
+   * An existing image, pinned by digest, instead of a build. It stays byte-identical: neither labels nor identity are
+   * added, so a booted image of it cannot say which release it is of.
+   */
   existing?: PinnedReference
   limitMs: number
 }
@@ -44,12 +47,8 @@ export interface ContainerBuilder {
   /** Fails with a clear message when the builder lacks the tool. */
   probe(builder: Builder): Promise<{ version: string }>
   build(builder: Builder, request: ContainerRequest, ctx: Context): Promise<ContainerResult>
-  /** Pushes one architecture by digest; returns the digest of its manifest in the registry. */
-  push(
-    builder: Builder,
-    request: PushRequest,
-    ctx: Context,
-  ): Promise<{ digest: string; sizeBytes: number; mediaType: string }>
+  /** Pushes one architecture; returns the digest of its manifest in the registry, as the builder says it. */
+  push(builder: Builder, request: PushRequest, ctx: Context): Promise<{ digest: string }>
 }
 
 export interface PushRequest {
