@@ -51,7 +51,12 @@ export function pullFailure(
   transcript: Transcript,
 ): FactoryError {
   const names = images.map((image) => image.reference).join(', ')
-  return registryFailure(`pulling ${names} on the ${arch} builder`, pullCauses, 'base-image-pull-failed', transcript)
+  return registryFailure(
+    `pulling ${names} on the ${arch} builder`,
+    pullCauses,
+    'base-image-pull-failed',
+    transcript,
+  )
 }
 
 /** Why one architecture's image could not be pushed. */
@@ -67,7 +72,11 @@ export function buildFailure(arch: ArchitectureName, transcript: Transcript): Fa
   if (said.some((line) => unpinnedImage.test(line))) {
     return new FactoryError({
       code: 'base-image-not-pinned',
-      message: withWords(`the Containerfile names an image that the plan did not pin (${arch})`, transcript, 3),
+      message: withWords(
+        `the Containerfile names an image that the plan did not pin (${arch})`,
+        transcript,
+        3,
+      ),
       hint: 'Write every image in FROM and COPY --from as registry/repository:tag, so that factory plan finds it.',
       class: 'user',
     })
@@ -103,7 +112,10 @@ export function machineFailure(what: string, transcript: Transcript): FactoryErr
       class: 'disk-full',
     })
   }
-  if (transcript.exitCode !== 137 && !transcript.lastLines.slice(-20).some((line) => /signal: killed/.test(line))) {
+  if (
+    transcript.exitCode !== 137 &&
+    !transcript.lastLines.slice(-20).some((line) => /signal: killed/.test(line))
+  ) {
     return undefined
   }
   const killed = `${what} was killed (exit code ${transcript.exitCode}), most likely for want of memory`
@@ -121,7 +133,12 @@ export function withWords(summary: string, transcript: Transcript, count = 20): 
   return words.length === 0 ? summary : `${summary}:\n${words.map((line) => `  ${line}`).join('\n')}`
 }
 
-function registryFailure(what: string, causes: Cause[], otherwise: string, transcript: Transcript): FactoryError {
+function registryFailure(
+  what: string,
+  causes: Cause[],
+  otherwise: string,
+  transcript: Transcript,
+): FactoryError {
   const machine = machineFailure(what, transcript)
   if (machine) return machine
   const cause = causes.find(({ pattern }) => transcript.lastLines.some((line) => pattern.test(line)))

@@ -8,13 +8,21 @@ import { pullPinned } from './pull.ts'
 import { assertLocalTag, isDigest } from './reference.ts'
 import { identityScript, layersScript, pushScript } from './scripts.ts'
 import { runJob, runJobWithRetries, type Transcript } from './transcript.ts'
-import type { ContainerBuilder, ContainerRequest, ContainerResult, PinnedReference, PushRequest } from './types.ts'
+import type {
+  ContainerBuilder,
+  ContainerRequest,
+  ContainerResult,
+  PinnedReference,
+  PushRequest,
+} from './types.ts'
 
 /** Container builds with podman on the builder: every long thing is a job, so it outlives our connection. */
 export const podman: ContainerBuilder = { probe, build, push }
 
 async function probe(builder: Builder): Promise<{ version: string }> {
-  const answer = await builder.exec(['podman', 'version', '--format', '{{.Client.Version}}'], { accept: 'any' })
+  const answer = await builder.exec(['podman', 'version', '--format', '{{.Client.Version}}'], {
+    accept: 'any',
+  })
   const version = /^\d+\.\d+[\w.+~-]*/.exec(answer.stdout.trim())?.[0]
   if (answer.exitCode === 0 && version !== undefined) return { version }
   throw new FactoryError({

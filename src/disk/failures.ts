@@ -61,7 +61,8 @@ const known: KnownFailure[] = [
     hint: 'Pin the multi-arch index in FROM, not the manifest of one architecture.',
   },
   {
-    pattern: /cannot read config|unknown keys found|cannot combine disk and filesystem|found "config\.json" and also/,
+    pattern:
+      /cannot read config|unknown keys found|cannot combine disk and filesystem|found "config\.json" and also/,
     code: 'disk-config-invalid',
     class: 'user',
     what: 'it does not accept its config.toml',
@@ -110,7 +111,11 @@ export function diskFailure(request: DiskRequest, transcript: Transcript): Facto
   if (transcript.exitCode >= 125 && transcript.exitCode <= 127) {
     return new FactoryError({
       code: 'disk-builder-not-started',
-      message: withWords(`podman could not start ${request.tool.reference} on ${request.arch}`, transcript, 8),
+      message: withWords(
+        `podman could not start ${request.tool.reference} on ${request.arch}`,
+        transcript,
+        8,
+      ),
       hint: 'Check that disk.builder exists for this architecture and that podman run works on the builder.',
       class: 'infra',
       context,
@@ -126,7 +131,9 @@ export function diskFailure(request: DiskRequest, transcript: Transcript): Facto
 }
 
 function lastError(transcript: Transcript): string {
-  const line = lastWords(transcript.lastLines, 400).findLast((said) => /\berror\b|\bfailed\b|cannot /i.test(said))
+  const line = lastWords(transcript.lastLines, 400).findLast((said) =>
+    /\berror\b|\bfailed\b|cannot /i.test(said),
+  )
   return line === undefined
     ? ` (exit code ${transcript.exitCode})`
     : `: ${line.replace(/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d (?:error: )?/, '')}`

@@ -22,7 +22,8 @@ export function readHeader(format: DiskFormat, bytes: Uint8Array, fileBytes: num
 
 function readRaw(view: DataView, fileBytes: number): Header {
   if (view.getUint16(510) !== 0x55aa) return { ok: false, reason: 'it has no partition table' }
-  if (fileBytes % 512 !== 0) return { ok: false, reason: `its size of ${fileBytes} bytes is no multiple of 512` }
+  if (fileBytes % 512 !== 0)
+    return { ok: false, reason: `its size of ${fileBytes} bytes is no multiple of 512` }
   return sane(BigInt(fileBytes))
 }
 

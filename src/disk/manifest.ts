@@ -4,7 +4,11 @@ import type { DiskFormat } from '#arch/index.ts'
 const manifest = z.object({
   version: z.literal('2'),
   pipelines: z.array(
-    z.looseObject({ name: z.string(), build: z.string().optional(), stages: z.array(z.unknown()).default([]) }),
+    z.looseObject({
+      name: z.string(),
+      build: z.string().optional(),
+      stages: z.array(z.unknown()).default([]),
+    }),
   ),
 })
 
@@ -25,7 +29,9 @@ export function countStages(text: string, formats: readonly DiskFormat[]): numbe
     needed.add(name)
     for (const [, other] of JSON.stringify(pipeline).matchAll(/"name:([\w.-]+)"/g)) open.push(other ?? '')
   }
-  const count = pipelines.filter(({ name }) => needed.has(name)).reduce((sum, { stages }) => sum + stages.length, 0)
+  const count = pipelines
+    .filter(({ name }) => needed.has(name))
+    .reduce((sum, { stages }) => sum + stages.length, 0)
   return count > 0 ? count : undefined
 }
 

@@ -26,7 +26,16 @@ export async function readOutput(builder: Builder, request: DiskRequest): Promis
 }
 
 async function listOutput(builder: Builder, directory: string): Promise<Entry[]> {
-  const found = await builder.exec(['find', directory, '-mindepth', '1', '-maxdepth', '3', '-printf', '%y %s %P\\n'])
+  const found = await builder.exec([
+    'find',
+    directory,
+    '-mindepth',
+    '1',
+    '-maxdepth',
+    '3',
+    '-printf',
+    '%y %s %P\\n',
+  ])
   return found.stdout
     .split('\n')
     .filter((line) => line !== '')
@@ -36,7 +45,11 @@ async function listOutput(builder: Builder, directory: string): Promise<Entry[]>
     })
 }
 
-function assertNothingElse(request: DiskRequest, entries: readonly Entry[], formats: readonly DiskFormat[]): void {
+function assertNothingElse(
+  request: DiskRequest,
+  entries: readonly Entry[],
+  formats: readonly DiskFormat[],
+): void {
   const files = formats.map((format) => outputPaths[format])
   const directories = files.map((file) => file.split('/')[0])
   const surprise = entries.find(

@@ -4,7 +4,12 @@ import { printable } from './printable.ts'
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = [head, ...rows].map((row) => head.map((_, column) => printable(row[column] ?? '')))
   const widths = head.map((_, column) => Math.max(...cells.map((row) => width(row[column] ?? ''))))
-  const lines = cells.map((row) => row.map((cell, column) => pad(cell, widths[column] ?? 0)).join('  ').trimEnd())
+  const lines = cells.map((row) =>
+    row
+      .map((cell, column) => pad(cell, widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  )
   return `${lines.join('\n')}\n`
 }
 
