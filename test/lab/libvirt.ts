@@ -1,0 +1,46 @@
+import { existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { execa } from 'execa'
+import { FactoryError } from '#src/errors.ts'
+import type { Report } from './cache.ts'
+
+/** The libvirt of the lab: this machine's own system daemon. */
+export const labUri = 'qemu:///system'
+
+const callDeadlineMs = 120_000
+const startDeadlineMs = 30_000
+
+/** One call of virsh; throws with what virsh said. */
+export async function virsh(words: readonly string[]): Promise<{ stdout: string }> {
+  return execa('virsh', ['-q', '-c', labUri, ...words], { timeout: callDeadlineMs })
+}
+
+/** Starts libvirt's daemons unless one answers; with systemd through its units, else by themselves. They stay. */
+export async function ensureLibvirt(report: Report): Promise<void> {
+  if (await answers()) return
+  report('libvirt: starting its daemons')
+  if (existsSync('/run/systemd/system')) {
+    await execa('systemctl', ['start', 'virtlogd.socket', 'libvirtd.service'], { timeout: callDeadlineMs })
+  } else {
+    for (const daemon of ['virtlogd', 'libvirtd']) {
+      await execa(daemon, ['-d'], { timeout: callDeadlineMs, stdio: 'ignore' })
+    }
+  }
+  const deadline = Date.now() + startDeadlineMs
+  while (!(await answers())) {
+    if (Date.now() > deadline) {
+      throw new FactoryError({
+        code: 'lab-libvirt-not-running',
+        class: 'infra',
+        message: `libvirt on this machine does not answer at ${labUri} ${startDeadlineMs / 1000} s after its start.`,
+        hint: `Look at what it says: libvirtd -v, then virsh -c ${labUri} version`,
+      })
+    }
+    await sleep(200)
+  }
+}
+
+async function answers(): Promise<boolean> {
+  const { failed } = await execa('virsh', ['-q', '-c', labUri, 'version'], { reject: false, timeout: 10_000 })
+  return !failed
+}
