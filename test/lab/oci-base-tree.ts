@@ -1,6 +1,7 @@
 import { cp, glob, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { execa } from 'execa'
+import { words } from './words.ts'
 
 /** The files that are copied into the base image as they are. */
 export const baseImageFiles = join(import.meta.dirname, 'oci-base-files')
@@ -26,14 +27,13 @@ export async function configureBaseTree(tree: string): Promise<void> {
   for (const folder of ['mnt', 'etc/ssh']) await mkdir(join(tree, folder), { recursive: true })
 }
 
-const leftOut = [
-  ...['boot/*', 'etc/apt', 'etc/dpkg', 'etc/init.d', 'etc/rc*.d', 'etc/logrotate.d', 'etc/initramfs-tools'],
-  ...['usr/bin/perl*', 'usr/bin/debconf*', 'usr/bin/localedef', 'usr/lib/*/perl*', 'usr/lib/*/gconv'],
-  ...['usr/lib/udev/hwdb.d', 'usr/lib/apt', 'usr/lib/dpkg', 'usr/lib/systemd/catalog', 'usr/lib/initcpio'],
-  ...['usr/share/bash-completion', 'usr/share/debconf', 'usr/share/initramfs-tools', 'usr/share/perl*'],
-  ...['usr/share/zsh', 'usr/share/polkit-1', 'usr/share/dbus-1', 'usr/share/gcc', 'usr/share/gdb'],
-  ...['usr/share/common-licenses', 'usr/share/lintian', 'usr/share/runit', 'var/cache/*', 'var/lib/dpkg'],
-]
+const leftOut = words(`
+  boot/* etc/apt etc/dpkg etc/init.d etc/rc*.d etc/logrotate.d etc/initramfs-tools usr/bin/perl*
+  usr/bin/debconf* usr/bin/localedef usr/lib/*/perl* usr/lib/*/gconv usr/lib/udev/hwdb.d usr/lib/apt
+  usr/lib/dpkg usr/lib/systemd/catalog usr/lib/initcpio usr/share/bash-completion usr/share/debconf
+  usr/share/initramfs-tools usr/share/perl* usr/share/zsh usr/share/polkit-1 usr/share/dbus-1 usr/share/gcc
+  usr/share/gdb usr/share/common-licenses usr/share/lintian usr/share/runit var/cache/* var/lib/dpkg
+`)
 
 const units = '/usr/lib/systemd/system'
 const links: Record<string, string> = {
@@ -53,17 +53,16 @@ const links: Record<string, string> = {
 }
 
 // Each would cost an emulated boot time and do nothing for it.
-const maskedUnits = [
-  ...['dev-hugepages.mount', 'proc-sys-fs-binfmt_misc.automount', 'sys-fs-fuse-connections.mount'],
-  ...['sys-kernel-config.mount', 'sys-kernel-debug.mount', 'sys-kernel-tracing.mount'],
-  ...['getty.target', 'getty-static.service', 'systemd-ask-password-console.path'],
-  ...['systemd-ask-password-wall.path', 'systemd-binfmt.service', 'systemd-firstboot.service'],
-  ...['systemd-hibernate-clear.service', 'systemd-hwdb-update.service', 'ldconfig.service'],
-  ...['systemd-journal-catalog-update.service', 'systemd-sysusers.service', 'systemd-update-done.service'],
-  ...['systemd-machine-id-commit.service', 'systemd-logind.service', 'systemd-remount-fs.service'],
-  ...['systemd-tmpfiles-clean.timer', 'systemd-networkd-wait-online.service', 'systemd-pcrmachine.service'],
-  ...['systemd-tpm2-setup-early.service', 'systemd-tpm2-setup.service', 'systemd-rfkill.service'],
-]
+const maskedUnits = words(`
+  dev-hugepages.mount proc-sys-fs-binfmt_misc.automount sys-fs-fuse-connections.mount
+  sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount getty.target getty-static.service
+  systemd-ask-password-console.path systemd-ask-password-wall.path systemd-binfmt.service
+  systemd-firstboot.service systemd-hibernate-clear.service systemd-hwdb-update.service ldconfig.service
+  systemd-journal-catalog-update.service systemd-sysusers.service systemd-update-done.service
+  systemd-machine-id-commit.service systemd-logind.service systemd-remount-fs.service
+  systemd-tmpfiles-clean.timer systemd-networkd-wait-online.service systemd-pcrmachine.service
+  systemd-tpm2-setup-early.service systemd-tpm2-setup.service systemd-rfkill.service
+`)
 
 /** Without PAM sshd takes a `!` in the password field for a locked account; `*` is no password either, but no lock. */
 async function allowKeyLogin(shadow: string): Promise<void> {

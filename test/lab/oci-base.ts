@@ -9,6 +9,7 @@ import { writeRootInitramfs } from './oci-base-initramfs.ts'
 import { configureBaseTree } from './oci-base-tree.ts'
 import { type Layer, readLayer, writeLayer } from './oci-layer.ts'
 import { fileContents } from './oci-recipe.ts'
+import { words } from './words.ts'
 
 /** The parts of the base image for one architecture; the stand-in for bootc-image-builder stands on `system` alone. */
 export interface BaseLayers {
@@ -20,11 +21,10 @@ export interface BaseLayers {
   readonly systemTree: string
 }
 
-const packages = [
-  ...['base-files', 'base-passwd', 'bash', 'busybox-static', 'coreutils', 'dash', 'debianutils', 'findutils'],
-  ...['grep', 'gzip', 'hostname', 'kmod', 'libc-bin', 'login', 'mawk', 'mount', 'passwd', 'procps', 'sed'],
-  ...['systemd', 'systemd-sysv', 'udev', 'openssh-server', 'tar', 'util-linux'],
-]
+const packages = words(`
+  base-files base-passwd bash busybox-static coreutils dash debianutils findutils grep gzip hostname kmod
+  libc-bin login mawk mount passwd procps sed systemd systemd-sysv udev openssh-server tar util-linux
+`)
 const kernelPackage: Record<ArchitectureName, string> = {
   x86_64: 'linux-image-cloud-amd64',
   aarch64: 'linux-image-cloud-arm64',

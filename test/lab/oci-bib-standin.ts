@@ -7,27 +7,23 @@ import { debianTree } from './debian-tree.ts'
 import { baseLayers, baseRecipe } from './oci-base.ts'
 import { type Layer, readLayer, writeLayer } from './oci-layer.ts'
 import { fileContents } from './oci-recipe.ts'
+import { words } from './words.ts'
 
-const packages = ['base-files', 'dash', 'dosfstools', 'e2fsprogs', 'fdisk', 'jq', 'mtools', 'qemu-utils']
+const packages = words('base-files dash dosfstools e2fsprogs fdisk jq mtools qemu-utils')
 const bootLoader: Record<ArchitectureName, string[]> = {
   x86_64: ['grub-common', 'grub-pc-bin', 'grub-efi-amd64-bin'],
   aarch64: ['grub-common', 'grub-efi-arm64-bin'],
   ppc64le: ['grub-common', 'grub-ieee1275-bin'],
   s390x: ['s390-tools'],
 }
-const leftOut = [
-  ...['boot', 'etc/!(mke2fs.conf)', 'var', 'usr/share', 'usr/include', 'usr/games', 'usr/local', 'usr/src'],
-  ...[
-    'usr/lib/!(grub|s390-tools|*-linux-gnu)',
-    'usr/lib/grub/*/monolithic',
-    'usr/lib/grub/*/*.{image,exec,module}',
-  ],
-  ...['usr/lib/*/{perl,perl-base,perl5,krb5,qemu,engines-3,ossl-modules}', 'usr/lib/*/libgio-2.0.*'],
-  // mtools converts names of files through this code page.
-  'usr/lib/*/gconv/!(gconv-modules*|IBM850.so)',
-  ...['usr/bin/!(grub-mkimage|jq|mcopy|mmd|mtools|qemu-img)'],
-  ...['usr/sbin/!(mke2fs|mkfs.fat|sfdisk|zipl)'],
-]
+// Of gconv stays what mtools converts the names of files with.
+const leftOut = words(`
+  boot etc/!(mke2fs.conf) var usr/share usr/include usr/games usr/local usr/src
+  usr/lib/!(grub|s390-tools|*-linux-gnu) usr/lib/grub/*/monolithic usr/lib/grub/*/*.{image,exec,module}
+  usr/lib/*/{perl,perl-base,perl5,krb5,qemu,engines-3,ossl-modules} usr/lib/*/libgio-2.0.*
+  usr/lib/*/gconv/!(gconv-modules*|IBM850.so)
+  usr/bin/!(grub-mkimage|jq|mcopy|mmd|mtools|qemu-img) usr/sbin/!(mke2fs|mkfs.fat|sfdisk|zipl)
+`)
 const copyDeadlineMs = 120_000
 
 /** Everything that decides what the stand-in's image is; a change in it is another image. */

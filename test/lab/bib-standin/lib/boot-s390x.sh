@@ -19,9 +19,12 @@ install_boot() {
   mkdir -p "$work/root"
   mount "$root" "$work/root"
   mkdir -p "$work/root/boot"
+  # mke2fs left holes where the files have zeros, and the machine's loader takes a hole for the end: write them out.
+  cat "$work/root/$kernel" >"$work/root/boot/vmlinuz"
+  cat "$work/root/$initramfs" >"$work/root/boot/initramfs.img"
   printf '%s\n' "$arguments" >"$work/root/boot/parameters"
   sync -f "$work/root"
-  zipl --target "$work/root/boot" --image "$work/root/$kernel" --ramdisk "$work/root/$initramfs" \
+  zipl --target "$work/root/boot" --image "$work/root/boot/vmlinuz" --ramdisk "$work/root/boot/initramfs.img" \
     --parmfile "$work/root/boot/parameters" \
     --targetbase "$disk" --targettype SCSI --targetblocksize 512 --targetoffset "$root_start"
   umount "$work/root"
