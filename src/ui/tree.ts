@@ -10,11 +10,12 @@ import {
 import type { ArchitectureName } from '#arch/index.ts'
 import type { FactoryEvent } from '#src/events.ts'
 import { formatDuration } from '#src/units.ts'
+import { borrowStream, type BorrowedStream } from './borrowed.ts'
 import { paintFor } from './color.ts'
 import { failureLines } from './failure-text.ts'
 import { indexLine, linesScreen, warningLines } from './lines.ts'
 import type { Screen } from './listener.ts'
-import { printable } from './printable.ts'
+import { printable, printableLines } from './printable.ts'
 import { placeName, progressTeller } from './progress-text.ts'
 import { treeBuild, type TreeBuild } from './tree-build.ts'
 import { treeRow, type TreeTask } from './tree-row.ts'
@@ -35,7 +36,14 @@ export function treeScreen(stream: NodeJS.WriteStream): Screen {
   const notes = treeRow()
   const below: string[] = []
   let running: Promise<unknown> | undefined
-  const restore = () => void stream.write(showCursor)
+  let borrowed: BorrowedStream | undefined
+
+  /** Also runs when the process ends in the midst of it all: the terminal has a cursor again, and nothing is lost. */
+  const giveBack = () => {
+    borrowed?.giveBack()
+    process.off('exit', giveBack)
+    stream.write([showCursor, ...below.splice(0).map((line) => `${line}\n`)].join(''))
+  }
 
   const start = (event: ReleaseStarted) => {
     stream.write(`Release ${event.release}${event.resumed ? ', going on' : ''}\n`)
@@ -43,8 +51,13 @@ export function treeScreen(stream: NodeJS.WriteStream): Screen {
       const destinations = event.destinations.filter((destination) => destination.arch === arch)
       builds.set(arch, treeBuild(arch, why, destinations))
     }
-    process.once('exit', restore)
-    running = startTree(stream, [...[...builds.values()].map(({ row }) => row.task), notes.task])
+    process.once('exit', giveBack)
+    borrowed = borrowStream(stream, (text) => {
+      const said = printableLines(text)
+      below.push(...said)
+      if (said.length > 0) notes.show(said.join(' '))
+    })
+    running = startTree(borrowed.canvas, [...[...builds.values()].map(({ row }) => row.task), notes.task])
   }
 
   const takeStep = (event: Extract<FactoryEvent, { step: string }>) => {
@@ -85,8 +98,7 @@ export function treeScreen(stream: NodeJS.WriteStream): Screen {
       notes.done()
       await running
       running = undefined
-      process.off('exit', restore)
-      for (const line of below.splice(0)) stream.write(`${line}\n`)
+      giveBack()
     },
   }
 }

@@ -84,6 +84,7 @@ describe('the tree', () => {
     const screen = terminal()
     const tree = treeScreen(screen.stream)
     const { write } = screen.stream
+    const before = process.listeners('exit')
     for (const event of release) {
       tree.listen(event)
       await delay(1)
@@ -96,7 +97,31 @@ describe('the tree', () => {
     expect(written).not.toContain('\u001b]0;owned')
     expect(written).not.toContain('\u0007')
     expect(written).not.toContain('\u202e')
-    expect(process.listeners('exit').map(String).join()).not.toContain('showCursor')
+    expect(process.listeners('exit')).toEqual(before)
+  })
+
+  test('shows what somebody else says without breaking, and says it again below', async () => {
+    const screen = terminal()
+    const tree = treeScreen(screen.stream)
+    for (const event of release.slice(0, 4)) tree.listen(event)
+    await drawn(screen, 's390x')
+    screen.stream.write('\nSIGINT: giving the builders back\n')
+    expect(await drawn(screen, 'SIGINT')).toContain('* SIGINT: giving the builders back')
+    await tree.close()
+    expect(seen(screen).at(-1)).toBe('SIGINT: giving the builders back')
+  })
+
+  test('gives the terminal back when the process ends in the midst of it', async () => {
+    const screen = terminal()
+    const tree = treeScreen(screen.stream)
+    const before = process.listeners('exit')
+    for (const event of release.slice(0, 4)) tree.listen(event)
+    await drawn(screen, 's390x')
+    screen.stream.write('Detached.\n')
+    const atExit = process.listeners('exit').find((listener) => !before.includes(listener))
+    atExit?.call(process, 130)
+    expect(screen.written()).toContain('\u001b[?25hDetached.\n')
+    await tree.close()
   })
 
   test('ends what an interruption left open', async () => {
