@@ -31,6 +31,11 @@ export interface ExecOptions {
   limitMs?: number
   /** Exit codes that are an answer and not a failure; default only 0. */
   accept?: readonly number[] | 'any'
+  /**
+   * A command whose connection breaks is run again on the next one, because nobody knows whether it ran: commands must
+   * be harmless to repeat. This one is not: it fails with `connection-lost` instead.
+   */
+  once?: boolean
 }
 
 export interface ExecResult {
@@ -70,19 +75,19 @@ export interface RemoteFile {
  */
 export interface Builder extends AsyncDisposable {
   readonly ref: BuilderRef
-  /** Runs argv (never a shell line: every word is quoted) and waits; throws `remote-command-failed` on other exit codes. */
+  /** Runs argv as root (never a shell line: every word is quoted) and waits; throws `remote-command-failed` on other exit codes. */
   exec(argv: readonly string[], options?: ExecOptions): Promise<ExecResult>
   /** Writes a file with the given mode (default 0600), atomically; content goes by standard input. */
   writeFile(path: string, content: string | Uint8Array, mode?: number): Promise<void>
   /** Starts a detached job once; the same id again is no second start. The script is a bash script, run with `set -euo pipefail`. */
   startJob(id: string, script: string): Promise<void>
-  /** Follows a job to its end through drops of the connection; the exit code is the job's own. */
+  /** Follows a job to its end through drops of the connection; the exit code is the job's own. Throws `job-lost` when there is none. */
   followJob(id: string, options: FollowOptions): Promise<JobState>
   /** Ends a job with everything that it started. */
   stopJob(id: string): Promise<void>
-  /** Sends a local directory tree (a build context) into `remoteDirectory`, only the listed relative paths. */
+  /** Sends a local directory tree (a build context), only the listed relative paths, as the new content of `remoteDirectory`. */
   sendTree(localDirectory: string, paths: readonly string[], remoteDirectory: string): Promise<void>
-  /** Brings a sparse file here; see src/builder/transfer. */
+  /** Brings a sparse file here, complete and synced or not at all; see src/builder/transfer. */
   fetch(remotePath: string, destination: string, options: FetchOptions): Promise<FetchedFile>
 }
 
@@ -92,6 +97,10 @@ export interface FetchOptions {
   label: string
   /** A builder is hostile: refuse files larger than this, in bytes. */
   maxSizeBytes: number
+  /** Transfers that are interrupted start again from the beginning, this many times in all; default 4. */
+  maxAttempts?: number
+  /** Milliseconds for one attempt; default 2 hours. An attempt also ends when nothing moves for 2 minutes. */
+  limitMs?: number
 }
 
 export interface FetchedFile {

@@ -1,0 +1,45 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import type { Layout } from './sparse-tar.ts'
+
+export interface DigestTask extends Layout {
+  path: string
+  /** One 64-bit number: content is complete up to this offset. */
+  shared: SharedArrayBuffer
+}
+
+export interface RunningDigest extends AsyncDisposable {
+  /** Says up to which offset of the file all content has been written. */
+  advance(offset: number): void
+  /** The hex sha256 of the whole file, holes read as zeros. */
+  result(): Promise<string>
+}
+
+/** Starts hashing a file that is still being written; disposing of it gives up. */
+export function startDigest(path: string, layout: Layout): RunningDigest {
+  const shared = new SharedArrayBuffer(8)
+  const written = new BigInt64Array(shared)
+  const task: DigestTask = { path, shared, ...layout }
+  const worker = new Worker(new URL('./digest-worker.ts', import.meta.url), {
+    workerData: task,
+    resourceLimits: { maxOldGenerationSizeMb: 64 },
+  })
+  const answer = once(worker, 'message').then(([digest]) => digest as string)
+  answer.catch(() => {})
+
+  function tell(offset: number): void {
+    Atomics.store(written, 0, BigInt(offset))
+    Atomics.notify(written, 0)
+  }
+
+  return {
+    advance: tell,
+    async result() {
+      tell(layout.sizeBytes)
+      return answer
+    },
+    async [Symbol.asyncDispose]() {
+      await worker.terminate()
+    },
+  }
+}

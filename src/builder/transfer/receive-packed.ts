@@ -1,0 +1,112 @@
+import { createHash } from 'node:crypto'
+import type { FileHandle } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { createZstdDecompress } from 'node:zlib'
+import { FactoryError } from '#src/errors.ts'
+import type { OpenSsh } from '../openssh.ts'
+import { startDigest } from './digest.ts'
+import type { RunningDigest } from './digest.ts'
+import type { TransferProgress } from './progress.ts'
+import { sendPackedScript } from './scripts.ts'
+import { corrupt, senderDigest, startSender } from './sender.ts'
+import { readSparseTar } from './sparse-tar.ts'
+import type { Piece } from './sparse-tar.ts'
+import type { FetchedFile } from '../types.ts'
+
+export interface Receipt {
+  ssh: OpenSsh
+  remotePath: string
+  /** What the builder said before. */
+  sizeBytes: number
+  maxSizeBytes: number
+  localPath: string
+  file: FileHandle
+  progress: TransferProgress
+}
+
+const chunkBytes = 256 * 1024
+const writeBytes = 1024 * 1024
+
+/** Receives the extents of a sparse file as a compressed stream and writes each where it belongs. */
+export async function receivePacked(receipt: Receipt): Promise<FetchedFile> {
+  const { ssh, remotePath, progress } = receipt
+  const words = [dirname(remotePath), basename(remotePath)]
+  const stop = new AbortController()
+  const signal = AbortSignal.any([progress.signal, stop.signal])
+  const sender = startSender(ssh, sendPackedScript, words, 'pipe', signal)
+  const hash = createHash('sha256')
+  const stream = sender.stdout
+  if (!stream) throw new Error('ssh has no standard output')
+  let fetched: FetchedFile | undefined
+  let failure: unknown
+  try {
+    stream.on('data', (bytes: Buffer) => hash.update(bytes))
+    fetched = await pipeline(stream, createZstdDecompress({ chunkSize: chunkBytes }), (source) =>
+      writeExtents(receipt, source as AsyncIterable<Buffer>),
+    )
+  } catch (error) {
+    failure = error
+    if (error instanceof FactoryError) stop.abort(error)
+  }
+  const sent = await senderDigest(sender, remotePath, signal)
+  if (failure !== undefined) throw corrupt(remotePath, 'it does not unpack', failure)
+  if (hash.digest('hex') !== sent) throw corrupt(remotePath, 'its sha256 is not what the builder says')
+  return fetched as FetchedFile
+}
+
+async function writeExtents(receipt: Receipt, source: AsyncIterable<Buffer>): Promise<FetchedFile> {
+  const { file, localPath, progress, maxSizeBytes, sizeBytes } = receipt
+  const tar = readSparseTar({ name: basename(receipt.remotePath), maxSizeBytes })
+  const writer = gatherWrites(file)
+  await using resources = new AsyncDisposableStack()
+  let digest: RunningDigest | undefined
+  let contentBytes = 0
+  for await (const bytes of source) {
+    const pieces = tar.push(bytes)
+    if (!digest && tar.layout) {
+      if (tar.layout.sizeBytes !== sizeBytes) throw corrupt(receipt.remotePath, 'its size changed')
+      await file.truncate(sizeBytes)
+      digest = resources.use(startDigest(localPath, tar.layout))
+    }
+    for (const piece of pieces) {
+      contentBytes += piece.bytes.length
+      const writtenTo = await writer.write(piece)
+      if (writtenTo !== undefined) digest?.advance(writtenTo)
+    }
+    progress.moved(contentBytes)
+  }
+  tar.end()
+  await writer.flush()
+  if (!digest || !tar.layout) throw corrupt(receipt.remotePath, 'it ended too early')
+  return { sha256: await digest.result(), sizeBytes, contentBytes, extents: tar.layout.extents }
+}
+
+/** Writes neighbouring pieces together; answers with the end of what has been written, when it wrote. */
+function gatherWrites(file: FileHandle) {
+  let pieces: Buffer[] = []
+  let offset = 0
+  let length = 0
+
+  async function flush(): Promise<number | undefined> {
+    if (length === 0) return undefined
+    const { bytesWritten } = await file.writev(pieces, offset)
+    if (bytesWritten !== length) throw new Error('a write was cut short')
+    const end = offset + length
+    pieces = []
+    length = 0
+    return end
+  }
+
+  return {
+    flush,
+    async write(piece: Piece): Promise<number | undefined> {
+      let end = piece.offset === offset + length ? undefined : await flush()
+      if (length === 0) offset = piece.offset
+      pieces.push(piece.bytes)
+      length += piece.bytes.length
+      if (length >= writeBytes) end = await flush()
+      return end
+    },
+  }
+}

@@ -1,0 +1,62 @@
+/*
+ * What runs on the builder for a transfer, as bash programs that take everything by argument. Only tools that every
+ * builder has: bash, coreutils, GNU tar, zstd; openssl where it is there, because its sha256 is two to four times as
+ * fast as the one of coreutils.
+ */
+
+const digest = String.raw`
+digest() { if command -v openssl >/dev/null; then openssl dgst -sha256 -r; else sha256sum; fi | cut -d ' ' -f 1; }
+work=$(mktemp -d)
+trap 'rm -rf -- "$work"' EXIT
+`
+
+/**
+ * Argument: file. Prints its size, its allocated bytes, and of 32 samples of 128 KiB the size before and after `zstd -1`
+ * (of a file that is mostly holes nothing is sampled).
+ */
+export const probeScript = String.raw`
+set -euo pipefail
+if [ ! -f "$1" ] || [ -L "$1" ]; then echo "there is no such file" >&2; exit 66; fi
+size=$(stat -c %s -- "$1")
+allocated=$(($(stat -c %b -- "$1") * $(stat -c %B -- "$1")))
+blocks=$((size / 131072))
+sampled=0
+packed=0
+if [ "$allocated" -ge $((size - size / 32)) ] && [ "$blocks" -ge 32 ]; then
+  sampled=$((32 * 131072))
+  packed=$(for i in $(seq 0 31); do
+    dd if="$1" bs=131072 count=1 skip=$((i * blocks / 32)) status=none
+  done | zstd -q -1 -c | wc -c)
+fi
+echo "$size $allocated $sampled $packed"
+`
+
+/**
+ * Arguments: directory, file name. Writes the file's extents of content as a compressed tar stream, and then the
+ * sha256 of what it sent to standard error. The digest is taken of the compressed stream: that is the least to hash,
+ * an emulated builder hashes slowly and holes need not be hashed there at all. What zstd makes of it again is proven
+ * by the checksum in its frame.
+ */
+export const sendPackedScript = String.raw`
+set -euo pipefail
+${digest}
+mkfifo "$work/sent"
+digest <"$work/sent" >"$work/digest" &
+tar --create --format=pax --sparse --blocking-factor=512 --numeric-owner --directory="$1" --file=- -- "$2" |
+  zstd -q -1 -T0 --check -c | tee -- "$work/sent"
+wait $!
+echo "factory-digest $(cat "$work/digest")" >&2
+`
+
+/**
+ * Argument: file. Writes it as it is, for content that does not get smaller; reading it a second time for the digest
+ * costs less than a pipe that carries it twice.
+ */
+export const sendPlainScript = String.raw`
+set -euo pipefail
+${digest}
+digest <"$1" >"$work/digest" &
+cat -- "$1"
+wait $!
+echo "factory-digest $(cat "$work/digest")" >&2
+`

@@ -1,0 +1,61 @@
+import { execa } from 'execa'
+import { FactoryError } from '#src/errors.ts'
+import type { OpenSsh } from '../openssh.ts'
+import { bash } from '../shell.ts'
+import { lastWords } from '../text.ts'
+
+const digestPattern = /^factory-digest ([0-9a-f]{64})$/m
+
+export type Sender = ReturnType<typeof startSender>
+
+/** Starts a sending script on the builder, its standard output a pipe or one of our own files. */
+export function startSender(
+  ssh: OpenSsh,
+  script: string,
+  words: readonly string[],
+  stdout: 'pipe' | number,
+  signal: AbortSignal,
+) {
+  return execa('ssh', ssh.command(bash(script, ...words)), {
+    stdin: 'ignore',
+    // The types know the descriptors 3 to 9 only.
+    stdout: stdout as 'pipe' | 3,
+    buffer: { stdout: false },
+    reject: false,
+    maxBuffer: 64 * 1024,
+    cancelSignal: signal,
+    forceKillAfterDelay: 2_000,
+  })
+}
+
+/**
+ * Waits for the sender to end and gives the digest that the builder made of what it sent. Throws
+ * `transfer-interrupted` when it did not end well, which nobody but the builder or the network can be blamed for.
+ */
+export async function senderDigest(sender: Sender, what: string, signal: AbortSignal): Promise<string> {
+  const ended = await sender
+  signal.throwIfAborted()
+  const stderr = String(ended.stderr ?? '')
+  const digest = digestPattern.exec(stderr)?.[1]
+  if (ended.exitCode === 0 && digest !== undefined) return digest
+  const words =
+    lastWords(stderr) || ended.originalMessage || `ssh ended with ${ended.exitCode ?? ended.signal}`
+  throw new FactoryError({
+    code: 'transfer-interrupted',
+    message: `the transfer of ${what} was interrupted: ${words}`,
+    hint: 'Look at the network between here and the builder; release again, what was built is kept.',
+    class: 'infra',
+    context: { exitCode: ended.exitCode },
+  })
+}
+
+/** The failure when what came is not what was sent. */
+export function corrupt(what: string, why: string, cause?: unknown): FactoryError {
+  return new FactoryError({
+    code: 'artifact-corrupt',
+    message: `${what} did not arrive as it was sent: ${why}`,
+    hint: 'When this comes back, a disk or the memory of the builder or of this machine is broken.',
+    class: 'infra',
+    cause,
+  })
+}

@@ -1,0 +1,155 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { makeAccess, secretsDirectory } from '#src/builder/keys.ts'
+import type { Access } from '#src/builder/keys.ts'
+import type { BuilderRef } from '#src/builder/types.ts'
+
+export interface SshServer extends AsyncDisposable {
+  /** This machine as a builder, reached over the server. */
+  readonly ref: BuilderRef
+  readonly access: Access
+  /** A directory of this server, removed with it. */
+  readonly directory: string
+  /** Breaks every connection as if the machine's network were cut; commands that run go on. */
+  cutConnections(): Promise<number>
+  /** Stops listening and breaks every connection. */
+  stop(): Promise<void>
+  /** Listens again, on the same port with the same key. */
+  start(): Promise<void>
+}
+
+export interface SshServerOptions {
+  /** Put before everything in PATH of what runs on the server: a place for tools that lie. */
+  pathPrefix?: string
+  /** More lines for sshd_config. */
+  settings?: readonly string[]
+}
+
+/** A real sshd on a free loopback port, with keys of its own; needs root, as sshd does to log root in. */
+export async function startSshServer(options: SshServerOptions = {}): Promise<SshServer> {
+  const directory = await mkdtemp(join(await secretsDirectory(), 'sshd-'))
+  const access = await makeAccess(join(directory, 'keys'))
+  const port = await freePort()
+  const configuration = join(directory, 'sshd_config')
+  await writeFile(join(directory, 'authorized_keys'), `${access.authorizedKey}\n`)
+  await writeFile(configuration, settings(directory, access, port, options).join('\n'))
+  await mkdir('/run/sshd', { recursive: true, mode: 0o755 })
+  let daemon: ChildProcess | undefined
+
+  async function start(): Promise<void> {
+    daemon = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', configuration], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    const stderr = daemon.stderr
+    if (!stderr) throw new Error('sshd has no standard error')
+    for await (const text of stderr.iterator({ destroyOnReturn: false })) {
+      if (String(text).includes('Server listening')) break
+    }
+    stderr.resume()
+    if (daemon.exitCode !== null) throw new Error(`sshd ended with ${daemon.exitCode}`)
+  }
+
+  async function cutConnections(): Promise<number> {
+    const sessions = await descendants(daemon?.pid ?? 0, 'sshd')
+    for (const session of sessions) kill(session)
+    return sessions.length
+  }
+
+  async function stop(): Promise<void> {
+    if (!daemon || daemon.exitCode !== null || daemon.signalCode !== null) return
+    const sessions = await descendants(daemon.pid ?? 0, 'sshd')
+    const ended = once(daemon, 'exit')
+    daemon.kill('SIGKILL')
+    await ended
+    for (const session of sessions) kill(session)
+  }
+
+  await start()
+  return {
+    ref: {
+      leaseId: 'test',
+      arch: 'x86_64',
+      machine: 'loopback',
+      address: { host: '127.0.0.1', port },
+      user: 'root',
+      hostPublicKey: access.hostPublicKey,
+    },
+    access,
+    directory,
+    cutConnections,
+    stop,
+    start,
+    async [Symbol.asyncDispose]() {
+      await stop()
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+function settings(directory: string, access: Access, port: number, options: SshServerOptions): string[] {
+  const path = [options.pathPrefix, '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin']
+  return [
+    'ListenAddress 127.0.0.1',
+    `Port ${port}`,
+    `HostKey ${access.hostPrivateKeyFile}`,
+    `AuthorizedKeysFile ${join(directory, 'authorized_keys')}`,
+    'PidFile none',
+    'StrictModes no',
+    'UsePAM no',
+    'PasswordAuthentication no',
+    'KbdInteractiveAuthentication no',
+    'PermitRootLogin prohibit-password',
+    'MaxStartups 100',
+    `SetEnv PATH=${path.filter(Boolean).join(':')}`,
+    ...(options.settings ?? []),
+    '',
+  ]
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** Processes of the given name below a process, its own commands left alone. */
+async function descendants(root: number, name: string): Promise<number[]> {
+  const parents = new Map<number, { parent: number; name: string }>()
+  for (const entry of await readdir('/proc')) {
+    if (!/^\d+$/.test(entry)) continue
+    const stat = await readFile(`/proc/${entry}/stat`, 'utf8').catch(() => '')
+    const [, command = '', parent = ''] = /^\d+ \((.*)\) \S (\d+)/.exec(stat) ?? []
+    if (command !== '') parents.set(Number(entry), { parent: Number(parent), name: command })
+  }
+  const below = (id: number): boolean => {
+    const known = parents.get(id)
+    return known !== undefined && (known.parent === root || below(known.parent))
+  }
+  return [...parents].filter(([id, known]) => known.name === name && below(id)).map(([id]) => id)
+}
+
+function kill(processId: number): void {
+  try {
+    process.kill(processId, 'SIGKILL')
+  } catch {
+    // It ended by itself.
+  }
+}
+
+/** Waits until something is so, for events that nobody announces; fails after `limitMs`. */
+export async function eventually(what: string, check: () => unknown, limitMs = 10_000): Promise<void> {
+  for (const end = Date.now() + limitMs; Date.now() < end; await sleep(20)) {
+    if (await check()) return
+  }
+  throw new Error(`${what} did not happen within ${limitMs} ms`)
+}
