@@ -1,0 +1,108 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { execa } from 'execa'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { architectureNames, type ArchitectureName } from '#arch/index.ts'
+import { libvirtConfiguration } from '#clouds/libvirt/config.ts'
+import { createLibvirtCloud } from '#clouds/libvirt/index.ts'
+import { makeAccess } from '#src/builder/keys.ts'
+import { openBuilder } from '#src/builder/session.ts'
+import type { Builder } from '#src/builder/types.ts'
+import type { Context } from '#src/context.ts'
+import { builderBaseDisk } from './base-disk.ts'
+import { labUri } from './libvirt.ts'
+import { ensureLabPools } from './pool.ts'
+
+const ctx: Context = {
+  signal: new AbortController().signal,
+  emit: () => {},
+  log: () => {},
+  now: Date.now,
+  sleep: (ms) => sleep(ms),
+}
+const firstAnswerLimitMs = 180_000
+
+beforeAll(async () => {
+  const disks = []
+  for (const arch of architectureNames) disks.push(await builderBaseDisk(arch, console.log))
+  await ensureLabPools(disks, console.log)
+})
+
+describe.each(architectureNames)('the base disk for %s', (arch) => {
+  test('boots into a running system that runs containers, and is gone after it powered off', async () => {
+    const started = Date.now()
+    await using machine = await startMachine(arch)
+    const answeredMs = Date.now() - started
+    const { builder } = machine
+
+    expect((await builder.exec(['uname', '-m'])).stdout.trim()).toBe(arch)
+    expect(await whenStarted(builder)).toBe('running')
+    const startedMs = Date.now() - started
+    expect((await builder.exec(['cloud-init', 'schema', '--system'])).stdout).toContain('Valid')
+    expect((await builder.exec(['systemctl', 'is-active', 'factory-end-of-lease.timer'])).stdout.trim()).toBe(
+      'active',
+    )
+    expect((await builder.exec(['lsblk', '-no', 'SERIAL'])).stdout).toContain('factory-data')
+    await runsContainers(builder)
+    console.log(
+      `${arch}: first answer ${answeredMs} ms, started ${startedMs} ms, all ${Date.now() - started} ms`,
+    )
+
+    await builder.exec(['systemctl', 'poweroff', '--no-block'], { once: true, accept: 'any' }).catch(() => {})
+    await expect.poll(() => isDefined(machine.name), { timeout: 60_000, interval: 500 }).toBe(false)
+  })
+})
+
+/** A builder as the factory rents it, with the lab's own configuration. */
+async function startMachine(arch: ArchitectureName) {
+  await using resources = new AsyncDisposableStack()
+  const directory = await mkdtemp(join(tmpdir(), 'factory-base-disk-'))
+  resources.defer(() => rm(directory, { recursive: true }))
+  const file = await readFile(new URL('./factory.yaml', import.meta.url), 'utf8')
+  const configuration = libvirtConfiguration.parse(parse(file).clouds.lab)
+  const cloud = await createLibvirtCloud('lab', configuration, {
+    owner: 'base-disk-test',
+    stateDirectory: directory,
+  })
+  const access = await makeAccess(join(directory, 'keys'))
+  const id = `base-disk-${arch.replace('_', '-')}-${randomBytes(4).toString('hex')}`
+  const expires = new Date(Date.now() + 1_800_000).toISOString()
+  const lease = { id, owner: 'base-disk-test', release: 'none', arch, expires }
+  const spec = { arch, purpose: 'build', dataBytes: 2 ** 30, leaseMs: 1_800_000, access } as const
+  resources.defer(() => cloud.builders!.release(id, ctx))
+  const ref = await cloud.builders!.acquire(spec, lease, ctx)
+  const builder = resources.use(await openBuilder(ref, access, ctx, { readyLimitMs: firstAnswerLimitMs }))
+  const held = resources.move()
+  return { name: ref.machine, builder, [Symbol.asyncDispose]: () => held.disposeAsync() }
+}
+
+async function whenStarted(builder: Builder): Promise<string> {
+  for (;;) {
+    const { stdout } = await builder.exec(['systemctl', 'is-system-running'], { accept: 'any' })
+    if (stdout.trim() !== 'starting') return stdout.trim()
+    await sleep(500)
+  }
+}
+
+/** The smallest container there is: busybox of the machine itself, imported, built upon and run. */
+async function runsContainers(builder: Builder): Promise<void> {
+  const script = `
+mkdir -p /tmp/rootfs/bin && cp /usr/bin/busybox /tmp/rootfs/bin/sh
+tar -C /tmp/rootfs -c . | podman import -q - localhost/tiny
+printf 'FROM localhost/tiny\\nRUN echo built > /made\\n' | podman build -q --network=host -t localhost/built -
+podman run --rm --privileged --network=host localhost/built sh -c 'read line < /made; echo "it was $line"'
+`
+  const { stdout } = await builder.exec(['bash', '-eux', '-c', script], { limitMs: 120_000 })
+  expect(stdout).toContain('it was built')
+}
+
+async function isDefined(name: string): Promise<boolean> {
+  const { stdout } = await execa('virsh', ['-q', '-c', labUri, 'list', '--all', '--name'], {
+    timeout: 20_000,
+  })
+  return stdout.split('\n').includes(name)
+}
