@@ -26,7 +26,9 @@ export async function logsCommand(options: {
   for (const arch of architectures) {
     const names = await readdir(join(directory, arch)).catch(() => [])
     const ordered = stepNames.flatMap((name) => names.filter((file) => stepOf(file) === name).toSorted())
-    files.push(...ordered.filter((file) => !step || stepOf(file) === step).map((file) => join(directory, arch, file)))
+    files.push(
+      ...ordered.filter((file) => !step || stepOf(file) === step).map((file) => join(directory, arch, file)),
+    )
   }
   if (files.length === 0) process.stderr.write(`There are no such logs of release ${release.release}.\n`)
   for (const file of files) {

@@ -16,8 +16,15 @@ export async function statusCommand(options: {
   const judgement = judge(release, configuration.require)
   if (options.json) {
     const { inputs: _inputs, ...facts } = release
-    const open = leases.map(({ lease, cloud, purpose, ref }) => ({ ...lease, cloud, purpose, machine: ref?.machine }))
-    process.stdout.write(`${JSON.stringify({ ...facts, ...judgement, outcome: release.outcome ?? 'open', leases: open }, undefined, 2)}\n`)
+    const open = leases.map(({ lease, cloud, purpose, ref }) => ({
+      ...lease,
+      cloud,
+      purpose,
+      machine: ref?.machine,
+    }))
+    process.stdout.write(
+      `${JSON.stringify({ ...facts, ...judgement, outcome: release.outcome ?? 'open', leases: open }, undefined, 2)}\n`,
+    )
     return 0
   }
   process.stdout.write(`Release ${release.release} of ${release.imageName}: ${outcomeText(release)}\n\n`)

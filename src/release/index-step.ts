@@ -1,5 +1,5 @@
 import { asFactoryError } from '#src/errors.ts'
-import type { ReleaseScope } from './scope.ts'
+import { type ReleaseScope, releaseContext } from './scope.ts'
 import { stateOf } from './state.ts'
 
 /**
@@ -16,9 +16,9 @@ export async function writeIndex(scope: ReleaseScope): Promise<boolean> {
     return digest === undefined ? [] : [{ arch, digest }]
   })
   try {
-    let digest = ''
-    for (const tag of [scope.release, 'latest']) digest = await scope.writeIndex(repository, tag, pushed)
-    const written = { reference: `${repository}:${scope.release}`, digest }
+    const ctx = releaseContext(scope)
+    const written = await scope.registry.writeIndex({ repository, tag: scope.release, entries: pushed }, ctx)
+    await scope.registry.writeIndex({ repository, tag: 'latest', entries: pushed }, ctx)
     scope.journal.append({ type: 'index-written', release: scope.release, ...written })
     const architectures = pushed.map(({ arch }) => arch)
     scope.listener({ type: 'index-written', at: scope.now(), ...written, architectures })

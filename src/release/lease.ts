@@ -9,6 +9,7 @@ import type { BuilderLogin, BuilderRef } from '#src/builder/types.ts'
 import type { StepName } from '#src/events.ts'
 import { replay } from '#src/journal/replay.ts'
 import type { ReleaseScope } from './scope.ts'
+import { stateOf } from './state.ts'
 import { runStep } from './step.ts'
 
 export interface LeaseRequest {
@@ -32,8 +33,8 @@ const giveBackLimitMs = 5 * 60_000
 
 /**
  * Rents a machine for as long as `work` takes. The lease is in the journal before the cloud is asked; the
- * machine is given back however the work ends, also after Ctrl-C. An open lease of an earlier engine for
- * the same work is adopted as long as its keys are still there, and given back otherwise.
+ * machine is given back however the work ends, also after Ctrl-C. The open lease of an engine that was cut off
+ * is adopted as long as its keys are still there; the machine of a failed build is given back for a fresh one.
  */
 export async function withMachine<T>(
   scope: ReleaseScope,
@@ -64,8 +65,12 @@ async function takeLease(scope: ReleaseScope, request: LeaseRequest): Promise<Le
       known.purpose === request.purpose &&
       known.target === request.target,
   )
+  const cutOff = !stateOf(scope).steps.some(
+    ({ arch, target, state }) => arch === request.arch && target === request.target && state === 'failed',
+  )
   for (const known of open) {
-    if (known.dataBytes === request.dataBytes && existsSync(await keysDirectory(known.lease.id))) return known.lease
+    if (cutOff && known.dataBytes === request.dataBytes && existsSync(await keysDirectory(known.lease.id)))
+      return known.lease
     await giveBack(scope, request, known.lease.id)
   }
   const lease: Lease = {

@@ -80,3 +80,22 @@ function factoryBlock(
     'oci-image': { image: `${repository}:${scope.release}`, 'digest-ref': `${repository}@${pushed}` },
   }
 }
+
+/** What went in: the same for all architectures but for the disk builder. */
+function sourceFacts(
+  inputs: ReleaseInputs,
+  arch: ArchitectureName,
+): Pick<FactoryBlock, 'containerfile' | 'bases' | 'builder'> {
+  const { context, git, bases, existing } = inputs
+  const tool = inputs.diskBuilders[arch]
+  const facts = {
+    bases: (existing ? [existing] : bases).map(({ reference, digest }) => ({ reference, digest })),
+    builder: { ref: tool ? `${tool.reference}@${tool.digest}` : '', dialect: 'bib-v1' as const },
+  }
+  if (!context) return facts
+  const commit =
+    git === undefined
+      ? {}
+      : { commit: git.commit, dirty: git.dirty, ...(git.remote === undefined ? {} : { git: git.remote }) }
+  return { ...facts, containerfile: { ...commit, 'tree-sha256': context.digest } }
+}

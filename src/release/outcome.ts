@@ -41,7 +41,10 @@ export function imageAt(
   )
 }
 
-export function isComplete(arch: ArchitectureName, state: Pick<ReleaseState, 'destinations' | 'images'>): boolean {
+export function isComplete(
+  arch: ArchitectureName,
+  state: Pick<ReleaseState, 'destinations' | 'images'>,
+): boolean {
   return state.destinations
     .filter((destination) => destination.arch === arch)
     .every((destination) => {

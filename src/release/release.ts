@@ -5,15 +5,17 @@ import type { Destination, ReleaseOutcome } from '#src/events.ts'
 import type { PlannedDestination } from '#src/journal/records.ts'
 import { type CollectedBuild, type ReleaseState, replay } from '#src/journal/replay.ts'
 import { buildArchitecture } from './build.ts'
+import { destinationsOf } from './destinations.ts'
 import { writeIndex } from './index-step.ts'
 import type { ReleaseInputs } from './inputs.ts'
 import { writeManifest } from './manifest.ts'
-import { type Requirement, judge } from './outcome.ts'
+import { judge } from './outcome.ts'
 import type { Plan } from './plan.ts'
 import { publishAndVerify } from './publish.ts'
 import { nextReleaseName } from './release-name.ts'
 import type { EngineParts, ReleaseScope } from './scope.ts'
 import { stateOf } from './state.ts'
+import { isUnfinished } from './unfinished.ts'
 
 export interface ReleaseResult {
   release: string
@@ -28,7 +30,11 @@ export interface ReleaseResult {
  * artifacts are here. One that fails never stops the others. An open or incomplete release of the same key is
  * gone on with, and what it has finished is not done again.
  */
-export async function runRelease(parts: EngineParts, plan: Plan, inputs: ReleaseInputs): Promise<ReleaseResult> {
+export async function runRelease(
+  parts: EngineParts,
+  plan: Plan,
+  inputs: ReleaseInputs,
+): Promise<ReleaseResult> {
   const { journal, listener, now } = parts
   const startedAt = now()
   const { release, resumed } = openRelease(parts, plan)
@@ -54,11 +60,30 @@ export async function runRelease(parts: EngineParts, plan: Plan, inputs: Release
 
 /** A release that has what it needs gets its index and then the channel; the old one stays until then. */
 async function conclude(scope: ReleaseScope): Promise<ReleaseOutcome> {
-  const { outcome, promotable } = judge(stateOf(scope), scope.configuration.require)
+  const state = stateOf(scope)
+  const { outcome, promotable } = judge(state, scope.configuration.require)
   if (!promotable) return outcome
+  if (!isWhole(scope, state)) {
+    const message = 'this release leaves out architectures or destinations, so no channel points to it'
+    scope.listener({
+      type: 'warning',
+      at: scope.now(),
+      message,
+      hint: 'Make a whole one with: factory release',
+    })
+    return outcome
+  }
   if (!(await writeIndex(scope))) return 'partial'
   scope.journal.append({ type: 'channel-moved', channel: 'candidate', release: scope.release })
   return outcome
+}
+
+/** Whether nothing was left out by --arch or --to. */
+function isWhole({ configuration, clouds }: ReleaseScope, state: ReleaseState): boolean {
+  const all = destinationsOf(configuration, clouds, configuration.architectures, {})
+  return (
+    state.builds.length === configuration.architectures.length && state.destinations.length === all.length
+  )
 }
 
 async function oneArchitecture(
@@ -117,13 +142,10 @@ function openRelease(parts: EngineParts, plan: Plan): { release: string; resumed
   return { release, resumed: false }
 }
 
-/** Cut off, failed, or complete only as far as `require` asks: the next run fills in what is missing. */
-export function isUnfinished(release: ReleaseState, require: Requirement): boolean {
-  return release.outcome !== 'done' || judge(release, require).missing.length > 0
-}
-
 function slotsOf(parts: EngineParts): ReleaseScope['slots'] {
-  const slots = [...parts.clouds].map(([name, cloud]) => [name, pLimit(cloud.builders?.maxBuilders ?? 1)] as const)
+  const slots = [...parts.clouds].map(
+    ([name, cloud]) => [name, pLimit(cloud.builders?.maxBuilders ?? 1)] as const,
+  )
   return new Map(slots)
 }
 

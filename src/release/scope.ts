@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { ArchitectureName } from '#arch/index.ts'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { LimitFunction } from 'p-limit'
 import type { Cloud } from '#clouds/types.ts'
 import type { ArtifactStore } from '#src/artifact/store.ts'
@@ -10,6 +10,7 @@ import type { Context } from '#src/context.ts'
 import type { DiskBuilder } from '#src/disk/types.ts'
 import type { Listener } from '#src/events.ts'
 import type { Journal } from '#src/journal/journal.ts'
+import type { RegistryClient } from '#src/registry/types.ts'
 
 /** What the engine works with; tests hand in scripted parts, the commands hand in the real ones. */
 export interface EngineParts {
@@ -20,12 +21,7 @@ export interface EngineParts {
   readonly clouds: ReadonlyMap<string, Cloud>
   readonly container: ContainerBuilder
   readonly disk: DiskBuilder
-  /** Writes an index of pushed manifests under a tag, reads it back and compares; returns its digest. */
-  readonly writeIndex: (
-    repository: string,
-    tag: string,
-    entries: readonly { arch: ArchitectureName; digest: string }[],
-  ) => Promise<string>
+  readonly registry: RegistryClient
   readonly openBuilder: (ref: BuilderRef, login: BuilderLogin, ctx: Context) => Promise<Builder>
   readonly listener: Listener
   readonly signal: AbortSignal
@@ -42,6 +38,13 @@ export interface ReleaseScope extends EngineParts {
   readonly key: string
   /** One limit a cloud: at most `maxBuilders` machines of ours at once. */
   readonly slots: ReadonlyMap<string, LimitFunction>
+}
+
+/** A context that is bound to the release and to no step: for sessions that outlive the step which opens them. */
+export function releaseContext(scope: Pick<EngineParts, 'signal' | 'now'>): Context {
+  const { signal, now } = scope
+  const sleep = async (ms: number) => void (await delay(ms, undefined, { signal }))
+  return { signal, now, sleep, emit: () => undefined, log: () => undefined }
 }
 
 /** Where everything of one release lies: logs and release.json. */

@@ -1,0 +1,258 @@
+import type { ArchitectureName, DiskFormat } from '#arch/index.ts'
+import type { Verdict } from '#clouds/types.ts'
+import { keepLease } from '#src/builder/heartbeat.ts'
+import { outputDirectory, prepareStorage } from '#src/builder/storage.ts'
+import type { DiskBudget } from '#src/builder/budget.ts'
+import type { Builder } from '#src/builder/types.ts'
+import type { Context } from '#src/context.ts'
+import { rootSizeConfig } from '#src/disk/root-size.ts'
+import type { ArtifactOnBuilder } from '#src/disk/types.ts'
+import { FactoryError, asFactoryError } from '#src/errors.ts'
+import type { CollectedArtifact } from '#src/journal/records.ts'
+import { type CollectedBuild, replay } from '#src/journal/replay.ts'
+import { formatBytes, formatDuration } from '#src/units.ts'
+import { buildBudget } from './budget.ts'
+import { containerRequest, originTag, remoteAuthFile, sendSources } from './container-step.ts'
+import { identityOf } from './identity.ts'
+import type { ReleaseInputs } from './inputs.ts'
+import { withMachine } from './lease.ts'
+import type { Plan } from './plan.ts'
+import { type ReleaseScope, releaseContext } from './scope.ts'
+import { runStep } from './step.ts'
+
+interface BuildScope {
+  scope: ReleaseScope
+  inputs: ReleaseInputs
+  arch: ArchitectureName
+  buildKey: string
+  formats: readonly DiskFormat[]
+  identity: string
+}
+
+/**
+ * Makes the artifacts of one architecture, or finds those that an earlier release made of the same inputs. The
+ * clouds are tried in their order when one has no machine to give; a build that ran out of disk is tried once
+ * more with twice the space; anything else fails.
+ */
+export async function buildArchitecture(
+  scope: ReleaseScope,
+  plan: Plan,
+  inputs: ReleaseInputs,
+  arch: ArchitectureName,
+): Promise<CollectedBuild> {
+  const planned = plan.builds.find((build) => build.arch === arch)
+  if (!planned)
+    throw new FactoryError({
+      code: 'build-unplanned',
+      message: `no build of ${arch} was planned`,
+      class: 'bug',
+    })
+  const { buildKey, formats } = planned
+  const before = await collectedBefore(scope, buildKey)
+  if (before) return before
+
+  const { release, configuration } = scope
+  const identity = identityOf({ imageName: configuration.image.name, release, buildKey, arch })
+  const built = configuration.image.source.kind === 'ref' ? '' : identity
+  const artifacts = await onSomeCloud({ scope, inputs, arch, buildKey, formats, identity: built })
+  const collected = { release, arch, buildKey, identity: built, artifacts }
+  scope.journal.append({ type: 'artifacts-collected', ...collected })
+  return collected
+}
+
+async function collectedBefore(scope: ReleaseScope, buildKey: string): Promise<CollectedBuild | undefined> {
+  const known = replay(scope.journal.read()).collected.get(buildKey)
+  if (!known) return undefined
+  for (const { sha256, sizeBytes } of known.artifacts) {
+    if (!(await scope.store.has(sha256, sizeBytes))) return undefined
+  }
+  return known
+}
+
+async function onSomeCloud(build: BuildScope): Promise<CollectedArtifact[]> {
+  const { scope, arch, inputs, formats } = build
+  const names = scope.configuration.builders[arch] ?? []
+  const budget = await buildBudget(scope.registry, inputs, { arch, formats }, releaseContext(scope))
+  for (const [index, name] of names.entries()) {
+    try {
+      return await onCloud(build, name, budget)
+    } catch (error) {
+      const { class: failureClass, message } = asFactoryError(error)
+      const next = names[index + 1]
+      if (next === undefined || (failureClass !== 'capacity' && failureClass !== 'quota')) throw error
+      warn(build, `${name} has no ${arch} machine (${message}): trying ${next}`)
+    }
+  }
+  throw new FactoryError({
+    code: 'no-builder-source',
+    message: `no cloud rents ${arch} builders`,
+    hint: `Name one under builders: ${arch} in the configuration.`,
+    class: 'user',
+  })
+}
+
+async function onCloud(build: BuildScope, cloud: string, budget: DiskBudget): Promise<CollectedArtifact[]> {
+  try {
+    return await onMachine(build, cloud, budget.totalBytes, budget)
+  } catch (error) {
+    if (asFactoryError(error).class !== 'disk-full' || build.scope.signal.aborted) throw error
+    const twice = budget.totalBytes * 2
+    warn(build, `the ${build.arch} builder's disk was full: once more with ${formatBytes(twice)}`)
+    return await onMachine(build, cloud, twice, budget)
+  }
+}
+
+async function onMachine(
+  build: BuildScope,
+  cloud: string,
+  dataBytes: number,
+  budget: DiskBudget,
+): Promise<CollectedArtifact[]> {
+  const { scope, arch } = build
+  const pool = scope.clouds.get(cloud)?.builders
+  const verdict = pool?.offers(arch) ?? { ok: false, reason: `${cloud} rents no machines` }
+  if (!pool || !verdict.ok) throw notOffered(cloud, arch, verdict)
+  const inSlot = scope.slots.get(cloud) ?? ((call: () => Promise<CollectedArtifact[]>) => call())
+  const request = { arch, cloud, pool, purpose: 'build', dataBytes } as const
+  return await inSlot(() =>
+    withMachine(scope, request, async (rented) => {
+      const session = releaseContext(scope)
+      await using builder = await prepare(build, budget, () =>
+        scope.openBuilder(rented.ref, rented.login, session),
+      )
+      await using _lease = keepLease(builder, scope.configuration.limits.lease, session)
+      // Jobs are idempotent by their id, so a resumed release attaches to what an earlier engine started here.
+      const jobId = rented.ref.leaseId
+      await containerStep(build, builder, jobId)
+      await pushStep(build, builder, jobId)
+      const made = await disksStep(build, builder, jobId)
+      return await collectStep(build, builder, made)
+    }),
+  )
+}
+
+async function prepare(
+  build: BuildScope,
+  budget: DiskBudget,
+  open: () => Promise<Builder>,
+): Promise<Builder> {
+  const { scope, arch, inputs } = build
+  const limitMs = scope.configuration.limits.boot + 10 * 60_000
+  return await runStep(scope, { arch, step: 'prepare' }, { limitMs }, async (ctx) => {
+    const startedAt = ctx.now()
+    ctx.emit({ message: 'waiting for the builder to boot and answer' })
+    const builder = await open()
+    try {
+      const bootMs = ctx.now() - startedAt
+      const { version } = await scope.container.probe(builder)
+      await prepareStorage(builder, budget, ctx)
+      await sendSources(scope, inputs, builder, ctx)
+      return { result: builder, summary: `answered after ${formatDuration(bootMs)}, podman ${version}` }
+    } catch (error) {
+      await builder[Symbol.asyncDispose]()
+      throw error
+    }
+  })
+}
+
+async function containerStep(build: BuildScope, builder: Builder, jobId: string): Promise<void> {
+  const { scope, arch, inputs, identity } = build
+  await runStep(
+    scope,
+    { arch, step: 'container' },
+    { limitMs: scope.configuration.limits.build },
+    async (ctx) => {
+      const request = containerRequest(scope, inputs, { arch, jobId, identity })
+      const { imageId, sizeBytes } = await scope.container.build(builder, request, ctx)
+      scope.journal.append({ type: 'container-built', release: scope.release, arch, imageId, sizeBytes })
+      return { result: undefined, summary: `${formatBytes(sizeBytes)}, ${imageId.slice(0, 19)}` }
+    },
+  )
+}
+
+/** The manifest travels under a tag of its own, so that the registry keeps it until the index names it. */
+async function pushStep(build: BuildScope, builder: Builder, jobId: string): Promise<void> {
+  const { scope, arch } = build
+  const repository = scope.configuration.image.push
+  if (repository === undefined || scope.configuration.image.source.kind === 'ref') return
+  await runStep(scope, { arch, step: 'push' }, { limitMs: scope.configuration.limits.build }, async (ctx) => {
+    const auth = remoteAuthFile(scope)
+    const request = {
+      jobId,
+      tag: originTag(scope),
+      repository,
+      remoteTag: `${scope.release}-${arch}`,
+      limitMs: scope.configuration.limits.build,
+      ...(auth === undefined ? {} : { authFile: auth }),
+    }
+    const { digest } = await scope.container.push(builder, request, ctx)
+    scope.journal.append({ type: 'container-pushed', release: scope.release, arch, digest })
+    return { result: undefined, summary: `${repository}@${digest.slice(0, 19)}` }
+  })
+}
+
+async function disksStep(build: BuildScope, builder: Builder, jobId: string): Promise<ArtifactOnBuilder[]> {
+  const { scope, arch, inputs, formats } = build
+  const tool = inputs.diskBuilders[arch]
+  if (!tool)
+    throw new FactoryError({
+      code: 'inputs-incomplete',
+      message: `no disk builder for ${arch}`,
+      class: 'bug',
+    })
+  const { rootfs, sizeBytes } = scope.configuration.disk
+  const config = inputs.diskConfig ?? (sizeBytes === undefined ? undefined : rootSizeConfig(sizeBytes))
+  const limitMs = scope.configuration.limits.disk
+  return await runStep(scope, { arch, step: 'disks' }, { limitMs }, async (ctx) => {
+    const request = { arch, jobId, tag: originTag(scope), tool, rootfs, formats, outputDirectory, limitMs }
+    const made = await scope.disk.build(builder, config === undefined ? request : { ...request, config }, ctx)
+    const shown = made.map(({ format, virtualBytes }) => `${format} ${formatBytes(virtualBytes)}`)
+    return { result: made, summary: shown.join(', ') }
+  })
+}
+
+async function collectStep(
+  build: BuildScope,
+  builder: Builder,
+  made: readonly ArtifactOnBuilder[],
+): Promise<CollectedArtifact[]> {
+  const { scope, arch } = build
+  const limitMs = scope.configuration.limits.collect
+  return await runStep(scope, { arch, step: 'collect' }, { limitMs }, async (ctx) => {
+    const artifacts: CollectedArtifact[] = []
+    for (const file of made) artifacts.push(await collect(scope, builder, arch, file, ctx))
+    const travelled = artifacts.reduce((sum, { contentBytes }) => sum + contentBytes, 0)
+    return { result: artifacts, summary: `${formatBytes(travelled)} of content` }
+  })
+}
+
+async function collect(
+  scope: ReleaseScope,
+  builder: Builder,
+  arch: ArchitectureName,
+  file: ArtifactOnBuilder,
+  ctx: Context,
+): Promise<CollectedArtifact> {
+  const incoming = await scope.store.incoming(`${scope.release}-${arch}.${file.format}`)
+  const label = `${arch} ${file.format}`
+  const fetched = await builder.fetch(file.path, incoming, { ctx, label, maxSizeBytes: file.sizeBytes })
+  const { sha256, sizeBytes, contentBytes } = fetched
+  await scope.store.add(incoming, sha256)
+  return { arch, format: file.format, sha256, sizeBytes, virtualBytes: file.virtualBytes, contentBytes }
+}
+
+function warn(build: BuildScope, message: string): void {
+  const { scope, arch } = build
+  scope.listener({ type: 'warning', at: scope.now(), arch, message: scope.mask(message) })
+}
+
+function notOffered(cloud: string, arch: ArchitectureName, verdict: Verdict): FactoryError {
+  const reason = verdict.ok ? `${cloud} rents no machines` : verdict.reason
+  const hint = (verdict.ok ? undefined : verdict.hint) ?? `Name another cloud under builders: ${arch}.`
+  return new FactoryError({
+    code: 'builder-not-offered',
+    message: `${cloud} has no ${arch} builders: ${reason}`,
+    hint,
+    class: 'capacity',
+  })
+}

@@ -1,0 +1,114 @@
+import { readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
+import type { ArchitectureName } from '#arch/index.ts'
+import type { Builder } from '#src/builder/types.ts'
+import type { ContainerRequest } from '#src/container/types.ts'
+import type { Context } from '#src/context.ts'
+import { FactoryError } from '#src/errors.ts'
+import { formatBytes } from '#src/units.ts'
+import type { ReleaseInputs } from './inputs.ts'
+import type { ReleaseScope } from './scope.ts'
+
+/** Where a build's files lie on the builder: sources on the data volume, secrets in memory. */
+const contextDirectory = '/var/lib/factory/work/context'
+const containerfile = '/var/lib/factory/work/Containerfile'
+const secretsDirectory = '/run/factory/secrets'
+/** Where podman looks for root's credentials by itself (containers-auth.json(5)); in memory as well. */
+const authFile = '/run/containers/0/auth.json'
+
+/**
+ * The local name of the container image. The disk builder writes it into the image as the origin that
+ * `bootc upgrade` follows, so it is where the index goes when there is one.
+ */
+export function originTag(scope: ReleaseScope): string {
+  const { name, push } = scope.configuration.image
+  return push === undefined ? `localhost/${name}:latest` : `${push}:latest`
+}
+
+/** Brings the build context, the Containerfile and the secrets onto the builder. */
+export async function sendSources(
+  scope: ReleaseScope,
+  inputs: ReleaseInputs,
+  builder: Builder,
+  ctx: Context,
+): Promise<void> {
+  const { source } = scope.configuration.image
+  await builder.exec(['install', '-d', '-m', '0700', secretsDirectory])
+  if (scope.configuration.image.authFile !== undefined) {
+    await builder.exec(['install', '-d', '-m', '0700', '/run/containers/0'])
+    await builder.writeFile(authFile, await readFile(scope.configuration.image.authFile))
+  }
+  if (source.kind !== 'containerfile' || !inputs.context) return
+  const { paths, totalBytes } = inputs.context
+  ctx.emit({ message: `sending the build context: ${paths.length} files, ${formatBytes(totalBytes)}` })
+  await builder.sendTree(source.context, paths, contextDirectory)
+  await builder.writeFile(containerfile, inputs.containerfileText ?? '')
+  for (const [id, file] of Object.entries(source.secrets)) {
+    await builder.writeFile(`${secretsDirectory}/${id}`, await readSecret(id, file))
+  }
+}
+
+/** What the container builder is asked for; the same on every architecture but for the names. */
+export function containerRequest(
+  scope: ReleaseScope,
+  inputs: ReleaseInputs,
+  build: { arch: ArchitectureName; jobId: string; identity: string },
+): ContainerRequest {
+  const { source, name } = scope.configuration.image
+  const common = {
+    ...build,
+    bases: inputs.bases,
+    tag: originTag(scope),
+    labels: labelsOf(scope, inputs, name),
+    limitMs: scope.configuration.limits.build,
+  }
+  if (source.kind === 'ref') {
+    if (!inputs.existing) throw incomplete(source.ref)
+    return { ...common, buildArgs: {}, secrets: {}, existing: inputs.existing }
+  }
+  const secrets = Object.keys(source.secrets).map((id) => [id, `${secretsDirectory}/${id}`] as const)
+  return {
+    ...common,
+    contextDirectory,
+    containerfile,
+    buildArgs: source.buildArgs,
+    secrets: Object.fromEntries(secrets),
+  }
+}
+
+/** The auth file's place on the builder, when the configuration has one. */
+export function remoteAuthFile(scope: ReleaseScope): string | undefined {
+  return scope.configuration.image.authFile === undefined ? undefined : authFile
+}
+
+/** https://github.com/opencontainers/image-spec/blob/main/annotations.md */
+function labelsOf(scope: ReleaseScope, inputs: ReleaseInputs, title: string): Record<string, string> {
+  const labels: Record<string, string> = {
+    'org.opencontainers.image.created': new Date(scope.now()).toISOString(),
+    'org.opencontainers.image.title': title,
+    'org.opencontainers.image.version': scope.release,
+  }
+  if (inputs.git?.commit !== undefined) labels['org.opencontainers.image.revision'] = inputs.git.commit
+  if (inputs.git?.remote !== undefined) labels['org.opencontainers.image.source'] = inputs.git.remote
+  return labels
+}
+
+async function readSecret(id: string, file: string): Promise<Buffer> {
+  return await readFile(file).catch((cause: unknown) => {
+    throw new FactoryError({
+      code: 'secret-unreadable',
+      message: `the secret ${id} cannot be read from ${basename(file)}`,
+      hint: `Look at image.secrets.${id} in the configuration: ls -l ${file}`,
+      class: 'user',
+      cause,
+    })
+  })
+}
+
+function incomplete(ref: string): FactoryError {
+  return new FactoryError({
+    code: 'inputs-incomplete',
+    message: `${ref} was not resolved to a digest before the build`,
+    class: 'bug',
+  })
+}

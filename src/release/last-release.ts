@@ -1,0 +1,61 @@
+import type { Cloud } from '#clouds/types.ts'
+import type { ArtifactStore } from '#src/artifact/store.ts'
+import type { Configuration } from '#src/config/types.ts'
+import { makes } from '#src/disk/matrix.ts'
+import type { CollectedBuild, FactoryState, ReleaseState } from '#src/journal/replay.ts'
+import type { InputFacts } from './input-facts.ts'
+import type { ReleaseInputs } from './inputs.ts'
+import type { Selection } from './destinations.ts'
+import { type LastRelease, type Plan, plan } from './plan.ts'
+import { isUnfinished } from './unfinished.ts'
+
+/** Plans against what the journal and the store hold right now; asks no cloud for anything. */
+export async function planNow(
+  configuration: Configuration,
+  known: { clouds: ReadonlyMap<string, Cloud>; state: FactoryState; store: ArtifactStore },
+  inputs: ReleaseInputs,
+  options: Selection & { force?: boolean | undefined },
+): Promise<Plan> {
+  const { clouds, state, store } = known
+  const newest = state.releases.at(-1)
+  const last = newest && lastRelease(newest, configuration)
+  return plan(configuration, inputs, last, {
+    ...options,
+    clouds,
+    makes,
+    collected: await atHand(state, store),
+  })
+}
+
+/** Builds whose artifacts are still in the store. */
+async function atHand(state: FactoryState, store: ArtifactStore): Promise<Map<string, CollectedBuild>> {
+  const found = new Map<string, CollectedBuild>()
+  for (const [buildKey, build] of state.collected) {
+    const there = await Promise.all(
+      build.artifacts.map(({ sha256, sizeBytes }) => store.has(sha256, sizeBytes)),
+    )
+    if (there.every(Boolean)) found.set(buildKey, build)
+  }
+  return found
+}
+
+function lastRelease(release: ReleaseState, configuration: Configuration): LastRelease {
+  return {
+    release: release.release,
+    key: release.key,
+    finished: !isUnfinished(release, configuration.require),
+    inputs: release.inputs as InputFacts,
+    builds: release.builds.map(({ arch, buildKey }) => ({
+      arch,
+      buildKey,
+      failed: release.steps.some((step) => step.arch === arch && step.state === 'failed'),
+    })),
+    images: release.images.map(({ image, verification }) => ({
+      cloud: image.cloud,
+      region: image.region,
+      arch: image.arch,
+      format: image.format,
+      verified: verification?.result ?? 'not verified',
+    })),
+  }
+}

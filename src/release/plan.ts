@@ -1,0 +1,155 @@
+import type { ArchitectureName, DiskFormat } from '#arch/index.ts'
+import { problemsError } from '#src/config/problems.ts'
+import type { Configuration } from '#src/config/types.ts'
+import type { PlannedDestination } from '#src/journal/records.ts'
+import { destinationsOf, impossibilities, selectedArchitectures } from './destinations.ts'
+import type { CloudAbilities, Selection } from './destinations.ts'
+import { buildKeyOf, digestOfJson } from './input-facts.ts'
+import type { InputFacts } from './input-facts.ts'
+import type { ReleaseInputs } from './inputs.ts'
+import { machinesFor } from './machines.ts'
+import type { PlannedMachine } from './machines.ts'
+import { changes } from './reasons.ts'
+
+/** What the journal knows of the newest release, as far as a plan compares with it. */
+export interface LastRelease {
+  release: string
+  key: string
+  /** Closed as done; false while it is open, cut off, partial or failed. */
+  finished: boolean
+  inputs: InputFacts
+  builds: readonly { arch: ArchitectureName; buildKey: string; failed: boolean }[]
+  images: readonly PublishedAt[]
+}
+
+export interface PublishedAt {
+  cloud: string
+  region: string
+  arch: ArchitectureName
+  format: DiskFormat
+  verified: 'passed' | 'failed' | 'not verified'
+}
+
+export interface PlanOptions extends Selection {
+  /** Build although nothing changed; an unfinished release of the same inputs is gone on with first. */
+  force?: boolean | undefined
+  clouds: CloudAbilities
+  makes(arch: ArchitectureName, format: DiskFormat): boolean
+  /** Builds whose artifacts are at hand, by build key, with the release that made them. */
+  collected: ReadonlyMap<string, { release: string }>
+}
+
+export interface PlannedBuild {
+  arch: ArchitectureName
+  buildKey: string
+  formats: readonly DiskFormat[]
+  /** False when the artifacts are there already, or nobody waits for them any more. */
+  needed: boolean
+  why: string
+}
+
+export interface Plan {
+  /** The same inputs and the same destinations give the same key. */
+  key: string
+  /** What the journal keeps, for the next plan to compare with. */
+  inputs: InputFacts
+  builds: readonly PlannedBuild[]
+  destinations: readonly PlannedDestination[]
+  /** Those that have no image yet, or none that was verified as asked. */
+  unpublished: readonly PlannedDestination[]
+  /** There is nothing to do, and why. */
+  nothingChanged?: { release: string; why: string }
+  machines: readonly PlannedMachine[]
+}
+
+/**
+ * Decides what a release has to do, and why. Pure: it only looks at what it is given. Throws `plan-impossible`, or the
+ * one code that fits, with everything that cannot work.
+ */
+export function plan(
+  configuration: Configuration,
+  inputs: ReleaseInputs,
+  last: LastRelease | undefined,
+  options: PlanOptions,
+): Plan {
+  const architectures = selectedArchitectures(configuration, options)
+  const problems = impossibilities(configuration, options.clouds, architectures, options.makes)
+  if (problems.length > 0) {
+    throw problemsError(problems, { code: 'plan-impossible', hint: 'Mend the configuration: factory plan' })
+  }
+  const facts = withForce(inputs.facts, last, options.force ?? false)
+  const destinations = destinationsOf(configuration, options.clouds, architectures, options)
+  const keys = architectures.map((arch) => ({ arch, buildKey: buildKeyOf(facts, arch) }))
+  const key = digestOfJson({ keys, destinations: destinations.map(slotOf).toSorted() })
+
+  const same = last?.key === key ? last : undefined
+  const unpublished = destinations.filter((destination) => !isServed(destination, same))
+  const builds = keys.map((build) => {
+    const waited =
+      destinations.every(({ arch }) => arch !== build.arch) ||
+      unpublished.some(({ arch }) => arch === build.arch)
+    const known = options.collected.get(build.buildKey)
+    const needed = waited && known === undefined
+    const why = whyBuild(build, facts, last, known, needed)
+    return { ...build, formats: facts.formats[build.arch] ?? [], needed, why }
+  })
+  const planned = { key, inputs: facts, builds, destinations, unpublished }
+  const machines = machinesFor(configuration, options.clouds, planned)
+  const idle = same?.finished === true && unpublished.length === 0 && builds.every(({ needed }) => !needed)
+  return idle ? { ...planned, machines, nothingChanged: nothingChanged(same) } : { ...planned, machines }
+}
+
+/**
+ * `--force` asks for other bytes of the same inputs, so it must give other keys: the release that it repeats becomes an
+ * input. Later runs without `--force` keep it, and one that was cut off is gone on with under its own key.
+ */
+function withForce(facts: InputFacts, last: LastRelease | undefined, force: boolean): InputFacts {
+  if (last === undefined) return facts
+  const { forcedAfter, ...before } = last.inputs
+  const unchanged = digestOfJson(before) === digestOfJson(facts)
+  if (force && (last.finished || !unchanged)) return { ...facts, forcedAfter: last.release }
+  return unchanged && forcedAfter !== undefined ? { ...facts, forcedAfter } : facts
+}
+
+function isServed(destination: PlannedDestination, same: LastRelease | undefined): boolean {
+  const image = same?.images.find(
+    ({ cloud, region, arch, format }) =>
+      cloud === destination.cloud &&
+      region === destination.region &&
+      arch === destination.arch &&
+      format === destination.format,
+  )
+  return image !== undefined && (!destination.verify || image.verified === 'passed')
+}
+
+function whyBuild(
+  { arch, buildKey }: { arch: ArchitectureName; buildKey: string },
+  facts: InputFacts,
+  last: LastRelease | undefined,
+  known: { release: string } | undefined,
+  needed: boolean,
+): string {
+  if (known !== undefined) return `already built by release ${known.release}, from the same inputs`
+  if (!needed) return 'nothing that goes into it changed, and it is published'
+  if (last === undefined) return 'first release'
+  const before = last.builds.find((build) => build.arch === arch)
+  if (before === undefined) return `${arch} was not in release ${last.release}`
+  if (before.buildKey === buildKey) {
+    return before.failed
+      ? `the last release of these inputs (${last.release}) failed on ${arch}`
+      : `release ${last.release} did not finish ${arch}`
+  }
+  const differences = changes(last.inputs, facts, arch)
+  if (differences.length > 0) return differences.join('; ')
+  return facts.forcedAfter === undefined ? 'the factory itself changed' : 'forced'
+}
+
+function slotOf({ cloud, region, arch, format, verify }: PlannedDestination): string {
+  return JSON.stringify([cloud, region, arch, format, verify])
+}
+
+function nothingChanged({ release, images }: LastRelease): { release: string; why: string } {
+  const published =
+    images.length === 1 ? 'its image is published' : `its ${images.length} images are published`
+  return { release, why: `every input is the one that release ${release} was made of, and ${published}` }
+}
