@@ -1,6 +1,7 @@
 import { machineFailure, withWords } from '#src/container/failures.ts'
 import { lastWords, type Transcript } from '#src/container/transcript.ts'
 import { FactoryError, type FailureClass } from '#src/errors.ts'
+import { stageName } from './progress.ts'
 import type { DiskRequest } from './types.ts'
 
 interface KnownFailure {
@@ -96,6 +97,13 @@ const known: KnownFailure[] = [
     what: 'it does not find the container image in the storage of the builder',
     hint: 'Run the release again: the container is then built again.',
   },
+  {
+    pattern: /error: cannot (?:build manifest|generate manifest|validate the setup|handle)/,
+    code: 'disk-request-refused',
+    class: 'user',
+    what: 'it refuses what it was asked for',
+    hint: 'Correct the disk section of the configuration, or use another disk.builder.',
+  },
 ]
 
 /** Why bootc-image-builder failed: a known cause with the next step, or its own last error line. */
@@ -105,7 +113,11 @@ export function diskFailure(request: DiskRequest, transcript: Transcript): Facto
   const context = { exitCode: transcript.exitCode }
   const cause = known.find(({ pattern }) => transcript.lastLines.some((line) => pattern.test(line)))
   if (cause) {
-    const message = withWords(`the disk build on ${request.arch} failed: ${cause.what}`, transcript, 8)
+    const message = withWords(
+      `the disk build on ${request.arch} failed: ${cause.what}`,
+      telling(transcript),
+      6,
+    )
     return new FactoryError({ code: cause.code, message, hint: cause.hint, class: cause.class, context })
   }
   if (transcript.exitCode >= 125 && transcript.exitCode <= 127) {
@@ -123,18 +135,37 @@ export function diskFailure(request: DiskRequest, transcript: Transcript): Facto
   }
   return new FactoryError({
     code: 'disk-build-failed',
-    message: withWords(`the disk build on ${request.arch} failed${lastError(transcript)}`, transcript, 15),
+    message: withWords(
+      `the disk build on ${request.arch} failed${lastError(transcript)}`,
+      telling(transcript),
+      15,
+    ),
     hint: `See the whole output: factory logs ${request.arch}`,
     class: 'infra',
     context,
   })
 }
 
+/** Where it broke, then its last error line; that osbuild failed is only said when there is nothing better to say. */
 function lastError(transcript: Transcript): string {
-  const line = lastWords(transcript.lastLines, 400).findLast((said) =>
-    /\berror\b|\bfailed\b|cannot /i.test(said),
-  )
-  return line === undefined
-    ? ` (exit code ${transcript.exitCode})`
-    : `: ${line.replace(/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d (?:error: )?/, '')}`
+  const stage = transcript.lastLines.findLast((line) => stageName(line) !== undefined)
+  const place = stage === undefined ? '' : ` in ${stageName(stage)}`
+  const said = lastWords(transcript.lastLines, transcript.lastLines.length)
+    .filter(
+      (line) =>
+        /\berror\b|\bfailed\b|cannot /i.test(line) && !/error running osbuild|^manifest - failed/.test(line),
+    )
+    .map((line) => line.replace(/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d (?:error: )?/, ''))
+  return `${place}: ${said.at(-1) ?? `exit code ${transcript.exitCode}`}`
+}
+
+/** The transcript without the lines in which the tool only counts and names. */
+function telling(transcript: Transcript): Transcript {
+  const lastLines = transcript.lastLines
+    .filter(
+      (line) =>
+        !/^(?:⏱|Build$|  root: |Generating manifest|Manifest generation|[\w-]+:\s+[0-9a-f]{64}$)/.test(line),
+    )
+    .map((line) => stageName(line) ?? line)
+  return { ...transcript, lastLines }
 }

@@ -52,11 +52,12 @@ function assertNothingElse(
 ): void {
   const files = formats.map((format) => outputPaths[format])
   const directories = files.map((file) => file.split('/')[0])
-  const surprise = entries.find(
+  const surprises = entries.filter(
     ({ type, path }) =>
       !(type === 'f' && (files.includes(path) || path === manifestName(formats))) &&
       !(type === 'd' && directories.includes(path)),
   )
+  const surprise = surprises.find(({ type }) => type !== 'd') ?? surprises[0]
   if (surprise) {
     const what = `left ${JSON.stringify(surprise.path)}, which nobody asked for`
     throw outputFailure(request, 'disk-output-unexpected', what)

@@ -13,6 +13,11 @@ export interface ProgressReader {
   readonly started: boolean
 }
 
+/** The stage that osbuild begins with this line. */
+export function stageName(line: string): string | undefined {
+  return stageLine.exec(line)?.[1]
+}
+
 /** Reads the verbose transcript of bootc-image-builder: it has no progress for machines, so stages are counted. */
 export function progressReader(): ProgressReader {
   let total: number | undefined
@@ -29,7 +34,7 @@ export function progressReader(): ProgressReader {
       const phase = phaseLine.exec(line)?.[1]
       if (phase !== undefined) return { message: phase.replace(/ step$/, '').toLowerCase() }
       const pipeline = pipelineLine.exec(line)?.[1]
-      const stage = stageLine.exec(line)?.[1]
+      const stage = stageName(line)
       started ||= pipeline !== undefined || stage !== undefined || line.startsWith('Building manifest')
       if (pipeline !== undefined) return { message: `pipeline ${pipeline}` }
       if (stage === undefined) return undefined

@@ -106,6 +106,7 @@ describe('a disk build', () => {
       await using builder = await builderWith({ files: { ...goodFiles, [path]: '' } })
       const build = bib.build(builder, request(builder), recordingContext())
       await expect(build).rejects.toMatchObject({ code: 'disk-output-unexpected' })
+      await expect(build).rejects.toThrow(path.split('\n')[0])
     },
   )
 
@@ -259,6 +260,7 @@ describe('a failing tool', () => {
       1,
       'container-wrong-architecture',
     ],
+    [refusedTranscript('cannot build manifest: the moon is in the way'), 1, 'disk-request-refused'],
     ['Error: crun: cannot set up cgroup: OCI runtime error\n', 126, 'disk-builder-not-started'],
     ['', 1, 'disk-build-failed'],
   ])('saying %j with exit code %i', (output, exitCode, code) => {
@@ -272,14 +274,18 @@ describe('a failing tool', () => {
     expect(diskFailure(facts, { exitCode: 1, lastLines }).code).toBe('disk-build-failed')
   })
 
-  test('makes the build fail with its last error line', async () => {
+  test('makes the build fail with the stage and its last error line, without what only counts', async () => {
     await using builder = await builderWith()
-    const output = refusedTranscript('cannot build manifest: the moon is in the way')
+    const output = failedTranscript('sfdisk: cannot find the moon')
     await builder.store((store) => void store.scripted.push({ subcommand: 'run', output, exitCode: 1 }))
-    const build = bib.build(builder, request(builder), recordingContext())
-    await expect(build).rejects.toThrow(
-      'the disk build on x86_64 failed: cannot build manifest: the moon is in the way',
+    const failure = await bib
+      .build(builder, request(builder), recordingContext())
+      .catch((error: unknown) => error)
+    const lines = String((failure as Error).message).split('\n')
+    expect(lines[0]).toBe(
+      'the disk build on x86_64 failed in org.osbuild.sfdisk: sfdisk: cannot find the moon:',
     )
+    expect(lines.join('\n')).not.toContain('Duration')
   })
 })
 
