@@ -19,6 +19,8 @@ export async function configureTree(tree: string, bytecode: string): Promise<voi
   await trustCertificateAuthorities(tree)
   for (const [path, target] of Object.entries(links)) await link(join(tree, path), target)
   for (const unit of maskedUnits) await link(join(tree, 'etc/systemd/system', unit), '/dev/null')
+  for (const name of maskedGenerators)
+    await link(join(tree, 'etc/systemd/system-generators', name), '/dev/null')
   await writeFile(join(tree, 'etc/machine-id'), '')
   await mkdir(join(tree, 'mnt'), { recursive: true })
 }
@@ -30,9 +32,9 @@ const links: Record<string, string> = {
   'etc/mtab': '/proc/self/mounts',
   'etc/systemd/system/default.target': '/usr/lib/systemd/system/multi-user.target',
   'etc/systemd/system/sshd.service': '/usr/lib/systemd/system/ssh.service',
+  'etc/systemd/system/sockets.target.wants/lab-registry.socket': '/etc/systemd/system/lab-registry.socket',
   'etc/systemd/system/multi-user.target.wants/ssh.service': '/usr/lib/systemd/system/ssh.service',
   // What cloud-init's generator would do after a search that only ever ends with the same answer.
-  'etc/systemd/system-generators/cloud-init-generator': '/dev/null',
   'etc/systemd/system/multi-user.target.wants/cloud-init.target': '/usr/lib/systemd/system/cloud-init.target',
   ...Object.fromEntries(
     words('cloud-init-main cloud-init-local cloud-init-network cloud-config cloud-final').map((unit) => [
@@ -42,15 +44,25 @@ const links: Record<string, string> = {
   ),
 }
 
+// Each costs a process or a module load under emulation, and a builder that lives for half an hour needs none of them.
 const maskedUnits = words(`
-  dev-hugepages.mount proc-sys-fs-binfmt_misc.automount sys-kernel-debug.mount sys-kernel-tracing.mount
+  dev-hugepages.mount dev-mqueue.mount run-lock.mount tmp.mount proc-sys-fs-binfmt_misc.automount
+  sys-fs-fuse-connections.mount sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount
   getty.target getty-static.service systemd-ask-password-console.path systemd-ask-password-wall.path
   ldconfig.service systemd-binfmt.service systemd-firstboot.service systemd-hibernate-clear.service
-  systemd-hwdb-update.service systemd-journal-catalog-update.service systemd-sysusers.service
-  systemd-update-done.service systemd-machine-id-commit.service systemd-logind.service
-  dbus-org.freedesktop.login1.service
-  systemd-remount-fs.service systemd-tmpfiles-clean.timer systemd-networkd-wait-online.service
+  systemd-hwdb-update.service systemd-journal-catalog-update.service systemd-journal-flush.service
+  systemd-machine-id-commit.service systemd-modules-load.service systemd-random-seed.service
+  systemd-remount-fs.service systemd-sysctl.service systemd-sysusers.service systemd-udev-load-credentials.service
+  systemd-update-done.service systemd-logind.service dbus-org.freedesktop.login1.service
+  systemd-tmpfiles-clean.timer systemd-networkd-wait-online.service systemd-user-sessions.service
+  systemd-creds.socket systemd-hostnamed.socket systemd-initctl.socket systemd-sysext.socket
   sshd-keygen.service podman-restart.service podman-auto-update.timer
+`)
+
+const maskedGenerators = words(`
+  cloud-init-generator podman-system-generator systemd-debug-generator systemd-getty-generator
+  systemd-gpt-auto-generator systemd-hibernate-resume-generator systemd-rc-local-generator systemd-run-generator
+  systemd-ssh-generator systemd-system-update-generator systemd-sysv-generator systemd-tpm2-generator
 `)
 
 async function addUsers(tree: string): Promise<void> {
