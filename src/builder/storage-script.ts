@@ -33,7 +33,7 @@ chmod 0700 "$data/jobs" "$data/work"
 if [ -n "$disk" ]; then
   place() {
     mkdir -p "$data/$1" "$2"
-    mountpoint -q "$2" && return
+    [ "$(stat -c %d "$2")" = "$(stat -c %d "$data")" ] && return
     cp -a "$2/." "$data/$1/"
     mount --bind "$data/$1" "$2"
   }
