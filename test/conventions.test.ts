@@ -23,7 +23,9 @@ test('every error code of the program has a row in docs/errors.md, and every row
     const text = readFileSync(source, 'utf8')
     for (const match of text.matchAll(/\bcode: '([a-z0-9]+(?:-[a-z0-9]+)*)'/g)) used.add(match[1] as string)
   }
-  const rows = [...read('docs/errors.md').matchAll(/^\| `([a-z0-9-]+)` \|/gm)].map((match) => match[1] as string)
+  const rows = [...read('docs/errors.md').matchAll(/^\| `([a-z0-9-]+)` \|/gm)].map(
+    (match) => match[1] as string,
+  )
   expect(rows.toSorted()).toEqual([...used].toSorted())
 })
 

@@ -48,7 +48,14 @@ const factoryBlock = z.strictObject({
     }),
   ),
   images: z.array(imageFacts),
-  failures: z.array(z.strictObject({ step: z.string(), target: z.string().optional(), code: z.string(), message: z.string() })),
+  failures: z.array(
+    z.strictObject({
+      step: z.string(),
+      target: z.string().optional(),
+      code: z.string(),
+      message: z.string(),
+    }),
+  ),
 })
 
 const disk = z.strictObject({ location: z.string(), sha256 })
@@ -91,7 +98,10 @@ export function releaseJson(facts: ManifestFacts): ReleaseManifest {
   const { release, stream, lastModified, generator, builds } = facts
   const architectures: ReleaseManifest['architectures'] = {}
   for (const { arch, block, artifactPath } of builds) {
-    const artifacts: Record<string, { release: string; formats: Record<string, { disk: z.infer<typeof disk> }> }> = {}
+    const artifacts: Record<
+      string,
+      { release: string; formats: Record<string, { disk: z.infer<typeof disk> }> }
+    > = {}
     for (const { format, sha256: hex } of block.artifacts) {
       const location = pathToFileURL(artifactPath(hex)).href
       artifacts[platformOf[format]] = { release, formats: { [format]: { disk: { location, sha256: hex } } } }

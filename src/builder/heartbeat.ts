@@ -25,7 +25,9 @@ export function keepLease(builder: Builder, leaseMs: number, ctx: Context): Asyn
   const signal = AbortSignal.any([ended.signal, ctx.signal])
   const beating = (async () => {
     while (!signal.aborted) {
-      await prolongLease(builder, leaseMs).catch((error: unknown) => ctx.log(`the heartbeat failed: ${String(error)}`))
+      await prolongLease(builder, leaseMs).catch((error: unknown) =>
+        ctx.log(`the heartbeat failed: ${String(error)}`),
+      )
       await delay(leaseMs / 8, undefined, { signal }).catch(() => undefined)
     }
   })()

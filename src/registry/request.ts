@@ -30,7 +30,7 @@ export interface Patience {
 
 export const usualPatience: Patience = {
   attemptMs: 30_000,
-  attempts: 5,
+  attempts: 4,
   pauseMs: 500,
   longestPauseMs: 60_000,
 }

@@ -2,14 +2,22 @@ import { mkdtempSync, readFileSync, readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { type FactoryBlock, releaseJson, releaseManifest, writeReleaseJson } from '#src/artifact/release-json.ts'
+import {
+  type FactoryBlock,
+  releaseJson,
+  releaseManifest,
+  writeReleaseJson,
+} from '#src/artifact/release-json.ts'
 
 const hex = 'ab'.repeat(32)
 
 const block: FactoryBlock = {
   'build-key': 'k',
   complete: true,
-  'oci-image': { image: 'localhost:5055/lab/image:20261121.0', 'digest-ref': `localhost:5055/lab/image@sha256:${hex}` },
+  'oci-image': {
+    image: 'localhost:5055/lab/image:20261121.0',
+    'digest-ref': `localhost:5055/lab/image@sha256:${hex}`,
+  },
   containerfile: { commit: 'c0ffee', dirty: false, 'tree-sha256': hex },
   bases: [{ reference: 'localhost:5055/lab/base:trixie', digest: `sha256:${hex}` }],
   builder: { ref: `localhost:5055/lab/bib@sha256:${hex}`, dialect: 'bib-v1' },
@@ -51,8 +59,14 @@ test('is CoreOS stream metadata that a stream reader finds disks in', () => {
   expect(made.metadata['last-modified']).toBe('2026-11-21T01:02:03Z')
   const s390x = made.architectures.s390x
   expect(s390x?.artifacts).toEqual({
-    metal: { release: '20261121.0', formats: { raw: { disk: { location: `file:///store/a%20b/${hex}`, sha256: hex } } } },
-    qemu: { release: '20261121.0', formats: { qcow2: { disk: { location: `file:///store/a%20b/${hex}`, sha256: hex } } } },
+    metal: {
+      release: '20261121.0',
+      formats: { raw: { disk: { location: `file:///store/a%20b/${hex}`, sha256: hex } } },
+    },
+    qemu: {
+      release: '20261121.0',
+      formats: { qcow2: { disk: { location: `file:///store/a%20b/${hex}`, sha256: hex } } },
+    },
   })
   expect(s390x?.['x-factory'].images[0]?.tested).toEqual({ result: 'passed', how: 'booted', 'boot-ms': 4000 })
 })

@@ -32,6 +32,7 @@ const leftOut = words(`
   usr/bin/debconf* usr/bin/localedef usr/lib/*/perl* usr/lib/*/gconv usr/lib/udev/hwdb.d usr/lib/apt
   usr/lib/dpkg usr/lib/systemd/catalog usr/lib/initcpio usr/share/bash-completion usr/share/debconf
   usr/share/initramfs-tools usr/share/perl* usr/share/zsh usr/share/polkit-1 usr/share/dbus-1 usr/share/gcc
+  usr/lib/linux-image-* usr/lib/klibc usr/lib/openssh/ssh-* usr/bin/ssh-add usr/bin/ssh-agent usr/bin/ssh-keyscan
   usr/share/gdb usr/share/common-licenses usr/share/lintian usr/share/runit var/cache/* var/lib/dpkg
 `)
 

@@ -1,0 +1,29 @@
+import type { z } from 'zod'
+import { libvirtConfiguration } from './libvirt/config.ts'
+import type { Cloud, CloudKind } from './types.ts'
+
+/** What `clouds.<name>` of the configuration may say, by its `kind`; every schema carries that literal. */
+export const cloudConfigurations = { libvirt: libvirtConfiguration } as const
+
+export type CloudConfiguration = z.infer<(typeof cloudConfigurations)[CloudKind]>
+
+export interface CloudSettings {
+  /** The mark on everything that we make. */
+  owner: string
+  /** A directory of ours, mode 0700, for what the adapter wants to remember between runs. */
+  stateDirectory: string
+}
+
+/** Opens a cloud by its configuration; the adapter with everything it needs is only loaded here. */
+export async function openCloud(
+  name: string,
+  configuration: CloudConfiguration,
+  settings: CloudSettings,
+): Promise<Cloud> {
+  switch (configuration.kind) {
+    case 'libvirt': {
+      const { createLibvirtCloud } = await import('./libvirt/index.ts')
+      return await createLibvirtCloud(name, configuration, settings)
+    }
+  }
+}

@@ -1,0 +1,131 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { DiskFormat } from '#arch/index.ts'
+import type { Pool } from './pools.ts'
+import { type VirshOptions, isNotFound, virsh, virshIfThere } from './virsh.ts'
+import { attributeOf, parseXml, textOf } from './xml.ts'
+
+export interface Volume {
+  readonly name: string
+  /** Absolute path on the hypervisor; also libvirt's key of the volume. */
+  readonly path: string
+  /** As libvirt reads it from the content. */
+  readonly format: string
+  /** Virtual size. */
+  readonly capacityBytes: number
+  readonly allocationBytes: number
+}
+
+export interface NewVolume {
+  name: string
+  capacityBytes: number
+  format: DiskFormat
+  /** A disk that the new one is a copy-on-write overlay of. */
+  backing?: { path: string; format: DiskFormat }
+}
+
+/** The names of all volumes in the pool. */
+export async function volumeNames(pool: Pool, options: VirshOptions): Promise<string[]> {
+  const listed = await virsh(pool.hypervisor, ['vol-list', '--pool', pool.name], options)
+  // A line is a name and its path; only the path is read: the pool's directory, a slash, and a name without slashes.
+  const prefix = `   ${pool.path.replace(/\/+$/, '')}/`
+  return listed.split('\n').flatMap((line) => {
+    const start = line.lastIndexOf(prefix)
+    return start < 0 ? [] : [line.slice(start + prefix.length)]
+  })
+}
+
+/** Looks at one volume; undefined when there is none of that name. */
+export async function findVolume(
+  pool: Pool,
+  name: string,
+  options: VirshOptions,
+): Promise<Volume | undefined> {
+  const argv = ['vol-dumpxml', '--pool', pool.name, '--vol', name]
+  const answer = await virshIfThere(pool.hypervisor, argv, options)
+  if (answer === undefined) return undefined
+  const root = parseXml(answer, 'volume')
+  return {
+    name,
+    path: textOf(root, 'target/path') ?? '',
+    format: attributeOf(root, 'target/format', 'type') ?? '',
+    capacityBytes: Number(textOf(root, 'capacity')),
+    allocationBytes: Number(textOf(root, 'allocation')),
+  }
+}
+
+/** Makes an empty volume, mode 0600, and returns its path; throws when there is one of that name. */
+export async function createVolume(pool: Pool, volume: NewVolume, options: VirshOptions): Promise<string> {
+  const { name, capacityBytes, format, backing } = volume
+  const argv = ['vol-create-as', '--pool', pool.name, '--name', name, '--capacity', String(capacityBytes)]
+  argv.push('--format', format)
+  if (format === 'raw') argv.push('--allocation', '0')
+  if (backing) argv.push('--backing-vol', backing.path, '--backing-vol-format', backing.format)
+  await virsh(pool.hypervisor, argv, options)
+  return `${pool.path}/${name}`
+}
+
+/** Writes a local file over a volume; holes stay holes. */
+export async function uploadFile(
+  pool: Pool,
+  name: string,
+  file: string,
+  options: VirshOptions,
+): Promise<void> {
+  const argv = ['vol-upload', '--pool', pool.name, '--vol', name, '--file', file, '--sparse']
+  await virsh(pool.hypervisor, argv, options)
+}
+
+/** Makes a small volume with this content and returns its path; the content passes through a 0600 file here. */
+export async function writeSmallVolume(
+  pool: Pool,
+  name: string,
+  content: string | Uint8Array,
+  options: VirshOptions,
+): Promise<string> {
+  return await inTemporaryDirectory(async (directory) => {
+    const file = join(directory, 'content')
+    await writeFile(file, content, { mode: 0o600 })
+    const capacityBytes = Buffer.byteLength(content)
+    const path = await createVolume(pool, { name, capacityBytes, format: 'raw' }, options)
+    await uploadFile(pool, name, file, options)
+    return path
+  })
+}
+
+/** At most `maxBytes` of a volume from `offset`; undefined when there is no such volume. */
+export async function readSmallVolume(
+  pool: Pool,
+  name: string,
+  range: { offset: number; maxBytes: number },
+  options: VirshOptions,
+): Promise<string | undefined> {
+  return await inTemporaryDirectory(async (directory) => {
+    const file = join(directory, 'content')
+    const argv = ['vol-download', '--pool', pool.name, '--vol', name, '--file', file]
+    argv.push('--offset', String(range.offset), '--length', String(range.maxBytes))
+    const done = await virshIfThere(pool.hypervisor, argv, options)
+    return done === undefined ? undefined : await readFile(file, 'utf8')
+  })
+}
+
+/** Deletes a volume; "not there" is success. */
+export async function deleteVolume(pool: Pool, name: string, options: VirshOptions): Promise<void> {
+  try {
+    await virsh(pool.hypervisor, ['vol-delete', '--pool', pool.name, '--vol', name], options)
+  } catch (error) {
+    if (!isNotFound(error)) throw error
+  }
+}
+
+/** Gives a directory that only we can read, in memory where the system has a place for that, and removes it. */
+export async function inTemporaryDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
+  const inMemory = mkdtemp(join('/dev/shm', 'factory-'))
+  const directory = await inMemory.catch(() => mkdtemp(join(tmpdir(), 'factory-')))
+  try {
+    return await work(directory)
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+}
