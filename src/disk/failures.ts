@@ -159,13 +159,13 @@ function lastError(transcript: Transcript): string {
   return `${place}: ${said.at(-1) ?? `exit code ${transcript.exitCode}`}`
 }
 
+const onlyCounting =
+  /^(?:⏱|Build$|  root: |Generating manifest|Manifest generation|Done generating|Disk image building|Building manifest|starting -Pipeline|Pipeline |[\w-]+:\s+[0-9a-f]{64}$)/
+
 /** The transcript without the lines in which the tool only counts and names. */
 function telling(transcript: Transcript): Transcript {
   const lastLines = transcript.lastLines
-    .filter(
-      (line) =>
-        !/^(?:⏱|Build$|  root: |Generating manifest|Manifest generation|[\w-]+:\s+[0-9a-f]{64}$)/.test(line),
-    )
+    .filter((line) => !onlyCounting.test(line))
     .map((line) => stageName(line) ?? line)
   return { ...transcript, lastLines }
 }

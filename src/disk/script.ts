@@ -21,16 +21,18 @@ export function diskScript(request: DiskRequest): string {
   const tool = [pinnedName(request.tool), ...types, '--rootfs', request.rootfs, request.tag]
   const make = quoteCommand(['mkdir', '-p', output])
   const empty = quoteCommand(['find', output, '-mindepth', '1', '-delete'])
-  if (request.config === undefined) return `${make}\n${empty}\n${quoteCommand([...run, ...tool])}\n`
-  return `${make}
-${empty}
-(
+  const { config } = request
+  const work = config === undefined ? quoteCommand([...run, ...tool]) : withConfig(config, run, tool)
+  return `${make}\n${empty}\n${work}\n`
+}
+
+function withConfig(config: string, run: readonly string[], tool: readonly string[]): string {
+  return `(
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
-${quoteCommand(['printf', '%s', request.config])} >"$work/config.toml"
+${quoteCommand(['printf', '%s', config])} >"$work/config.toml"
 ${quoteCommand(run)} --volume "$work/config.toml:/config.toml:ro" ${quoteCommand(tool)}
-)
-`
+)`
 }
 
 /** Everything below the directory is deleted, and `--volume` splits at colons: only a plain absolute path will do. */

@@ -60,6 +60,14 @@ describe('the tree', () => {
     await tree.close()
   })
 
+  test('ticks a destination off as soon as its image has booted', async () => {
+    const screen = terminal()
+    const tree = treeScreen(screen.stream)
+    for (const event of release.slice(0, indexOf('build-finished', 1))) tree.listen(event)
+    expect(await drawn(screen, '✔')).toContain('  ✔ lab/qemu:///system  publish 900 ms · verify 22.0 s')
+    await tree.close()
+  })
+
   test('ends with durations, destinations under their architecture, and failures in full', async () => {
     const screen = terminal()
     const tree = treeScreen(screen.stream)
