@@ -8,7 +8,7 @@ import { keepNeededModules } from './base-disk-modules.ts'
 import { baseDiskPackages } from './base-disk-packages.ts'
 import { baseDiskFiles, configureTree } from './base-disk-tree.ts'
 import { cached, recipeDigest, type Report } from './cache.ts'
-import { debianTree } from './debian-tree.ts'
+import { debianTree, debianTreeRecipe } from './debian-tree.ts'
 
 /** A disk that boots with its own kernel and initramfs into systemd, sshd, podman and Debian's cloud-init. */
 export interface BaseDisk {
@@ -26,10 +26,10 @@ const deadlineMs = 5 * 60_000
 
 /** Makes the base disk of an architecture's builders, or finds it in the cache: about a minute once, then no time. */
 export async function builderBaseDisk(arch: ArchitectureName, report: Report): Promise<BaseDisk> {
-  const packages = baseDiskPackages(arch)
-  const recipe = { arch, packages, virtualSize, sources: await sources() }
+  const packages = { name: 'builder-base', arch, packages: baseDiskPackages(arch) }
+  const recipe = { tree: debianTreeRecipe(packages), virtualSize, sources: await sources() }
   const directory = await cached(`base-disk-${arch}`, recipe, async (made) => {
-    const tree = await debianTree({ name: 'builder-base', arch, packages }, report)
+    const tree = await debianTree(packages, report)
     const bytecode = await pythonBytecode(report)
     report(`${arch}: making the builder's base disk`)
     await mkdir(made)
@@ -77,4 +77,4 @@ async function sources(): Promise<Record<string, string>> {
   )
 }
 
-const deciding = /^(base-disk(-(bytecode|initramfs|modules|packages|tree))?|debian-tree)\.ts$/
+const deciding = /^base-disk(-(bytecode|initramfs|modules|tree))?\.ts$/

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
-import { access, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { access, mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 
 /** Receives one line of progress; the terminal, a log or a test listens. */
 export type Report = (line: string) => void
+
+const unusedLimitMs = 3 * 24 * 60 * 60_000
 
 /** The folder under the user's cache directory where everything the lab makes is kept between runs. */
 export function labCacheDirectory(): string {
@@ -27,20 +29,42 @@ export async function cached(
   recipe: unknown,
   make: (temporaryPath: string) => Promise<void>,
 ): Promise<string> {
-  const directory = labCacheDirectory()
-  const finished = join(directory, `${name}-${recipeDigest(recipe)}`)
-  if (await exists(finished)) return finished
+  const finished = join(labCacheDirectory(), `${name}-${recipeDigest(recipe)}`)
+  const underWay = beingMade.get(finished)
+  if (underWay) return underWay
+  const made = findOrMake(name, finished, make).finally(() => beingMade.delete(finished))
+  beingMade.set(finished, made)
+  return made
+}
 
+/** What this process is about to have, by its final path: whoever asks meanwhile waits for the same one. */
+const beingMade = new Map<string, Promise<string>>()
+
+async function findOrMake(
+  name: string,
+  finished: string,
+  make: (temporaryPath: string) => Promise<void>,
+): Promise<string> {
+  if (await exists(finished)) return touched(finished)
+  const directory = dirname(finished)
   await mkdir(directory, { recursive: true })
   await removeAbandoned(directory)
-  const temporary = join(directory, `.making.${process.pid}.${name}-${recipeDigest(recipe)}`)
+  const temporary = join(directory, `.making.${process.pid}.${basename(finished)}`)
   try {
     await make(temporary)
     await moveUnlessPresent(temporary, finished)
   } finally {
     await rm(temporary, { recursive: true, force: true })
   }
-  return finished
+  await removeUnused(directory, name)
+  return touched(finished)
+}
+
+/** Time of last use, for what `removeUnused` decides; a tree from an archive comes with a time of its own. */
+async function touched(path: string): Promise<string> {
+  const now = new Date()
+  await utimes(path, now, now)
+  return path
 }
 
 async function moveUnlessPresent(temporary: string, finished: string): Promise<void> {
@@ -48,6 +72,17 @@ async function moveUnlessPresent(temporary: string, finished: string): Promise<v
     await rename(temporary, finished)
   } catch (error) {
     if (!(await exists(finished))) throw error
+  }
+}
+
+/** What an older recipe of the same name made takes half a gigabyte; it stays a while for another checkout that uses it. */
+async function removeUnused(directory: string, name: string): Promise<void> {
+  for (const entry of await readdir(directory)) {
+    const [, sibling] = /^(.+)-[0-9a-f]{12}$/.exec(entry) ?? []
+    if (sibling !== name) continue
+    const path = join(directory, entry)
+    if (Date.now() - (await stat(path)).mtimeMs > unusedLimitMs)
+      await rm(path, { recursive: true, force: true })
   }
 }
 

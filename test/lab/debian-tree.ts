@@ -1,5 +1,6 @@
-import { execa } from 'execa'
+import { ExecaError, execa } from 'execa'
 import { architectures, type ArchitectureName } from '#arch/index.ts'
+import { FactoryError } from '#src/errors.ts'
 import { cached, type Report } from './cache.ts'
 import { debianMirror } from './mirror.ts'
 
@@ -23,21 +24,43 @@ const extractDeadlineMs = 10 * 60_000
  * among the packages of anything that shall boot, else the tree has no `/bin` and no `sh`.
  */
 export async function debianTree(request: DebianTreeRequest, report: Report): Promise<string> {
-  const packages = request.packages.map(withSuite).toSorted()
-  const recipe = { suite, leftOut, arch: request.arch, packages }
+  const recipe = debianTreeRecipe(request)
+  const { packages } = recipe
   return cached(`${request.name}-${request.arch}`, recipe, async (directory) => {
     const mirror = await debianMirror()
     report(`${request.arch}: unpacking ${request.packages.length} Debian packages and their dependencies`)
-    const options = [
+    await extract(request.arch, [
       '--mode=root',
       '--variant=extract',
       `--architectures=${architectures[request.arch].debian}`,
       `--include=${packages.join(',')}`,
       ...leftOut.map((folder) => `--dpkgopt=path-exclude=/usr/share/${folder}/*`),
-    ]
-    const sources = suitesOf(packages).map((name) => `deb ${mirror} ${name} main`)
-    await execa('mmdebstrap', [...options, suite, directory, ...sources], { timeout: extractDeadlineMs })
+      suite,
+      directory,
+      ...suitesOf(packages).map((name) => `deb ${mirror} ${name} main`),
+    ])
   })
+}
+
+/** What decides the content of a tree, for the recipes of what is made from it. */
+export function debianTreeRecipe({ arch, packages }: DebianTreeRequest) {
+  return { suite, leftOut, arch, packages: packages.map(withSuite).toSorted() }
+}
+
+async function extract(arch: ArchitectureName, options: readonly string[]): Promise<void> {
+  try {
+    await execa('mmdebstrap', ['--quiet', ...options], { timeout: extractDeadlineMs, stdin: 'ignore' })
+  } catch (error) {
+    const said =
+      error instanceof ExecaError ? String(error.stderr).trim().split('\n').slice(-3).join('\n') : ''
+    throw new FactoryError({
+      code: 'lab-packages-not-unpacked',
+      class: 'infra',
+      message: `the Debian packages for ${arch} could not be fetched and unpacked: ${said}`,
+      hint: 'Does apt work on this machine (apt-get update), and is there space under ~/.cache (df -h ~/.cache)?',
+      cause: error,
+    })
+  }
 }
 
 function withSuite(name: string): string {
