@@ -67,6 +67,7 @@ export async function bashBuilder(arch: ArchitectureName = 'x86_64'): Promise<Ba
       return { stdout: result.stdout, stderr: result.stderr, exitCode }
     },
     async startJob(id, script) {
+      if (!/^[a-z0-9][a-z0-9-]{0,79}$/.test(id)) throw new Error(`no job id: ${id}`)
       const before = jobs.find((job) => job.id === id)
       if (before && before.script !== script) throw new Error(`job ${id} was started with another script`)
       if (before) return

@@ -20,7 +20,7 @@ async function request(
   await writeFile(join(contextDirectory, 'Containerfile'), containerfile)
   return {
     arch: 'x86_64',
-    jobId: '20261121.0-x86_64-container',
+    jobId: 'copr-x86-64-5f',
     contextDirectory,
     containerfile: join(contextDirectory, 'Containerfile'),
     bases: [base],
@@ -256,7 +256,7 @@ describe('what a build dies of', () => {
 
 describe('pushing', () => {
   const pushRequest = {
-    jobId: '20261121.0-x86_64-push',
+    jobId: 'copr-x86-64-5f',
     tag: 'localhost/copr-builder:20261121.0',
     repository: 'localhost:5055/lab/copr-builder',
     remoteTag: '20261121.0-x86_64',

@@ -42,7 +42,7 @@ async function builderWith(
 function request(builder: { directory: string }, change: Partial<DiskRequest> = {}): DiskRequest {
   return {
     arch: 'x86_64',
-    jobId: '20261121.0-x86_64',
+    jobId: 'copr-x86-64-5f',
     tag,
     tool,
     rootfs: 'xfs',
@@ -192,9 +192,9 @@ describe('a loop device that fails', () => {
     await builder.store((store) => void store.scripted.push(flake))
     expect(await bib.build(builder, request(builder), recordingContext())).toHaveLength(2)
     expect(builder.jobs.map(({ id }) => id)).toEqual([
-      '20261121.0-x86_64-tool',
-      '20261121.0-x86_64-disks',
-      '20261121.0-x86_64-disks-again',
+      'copr-x86-64-5f-tool',
+      'copr-x86-64-5f-disks',
+      'copr-x86-64-5f-disks-again',
     ])
   })
 
