@@ -55,6 +55,7 @@ export function treeBuild(
         return
       }
       if (at.failure !== undefined) return at.row.fail(at.failure)
+      if (at.row.ended) return
       at.row.show([at.name, [...at.finished, ...at.active.values()].join(' · ')].join('  '))
       if (event.type === 'step-finished' && event.step === target?.last) at.row.done()
     },
