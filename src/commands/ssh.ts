@@ -2,6 +2,7 @@ import { execa } from 'execa'
 import type { ArchitectureName } from '#arch/index.ts'
 import { loadConfiguration } from '#src/config/load.ts'
 import { sshArguments } from '#src/builder/openssh.ts'
+import { quoteCommand } from '#src/builder/quote.ts'
 import { FactoryError } from '#src/errors.ts'
 import { openJournal } from '#src/journal/journal.ts'
 import { lockEngine } from '#src/journal/lock.ts'
@@ -32,8 +33,9 @@ export async function sshCommand(options: {
     return 0
   }
   const login = await makeAccess(await keysDirectory(rented.lease.id))
+  const command = options.command.length === 0 ? [] : [quoteCommand(options.command)]
   const ssh = await sshArguments(rented.ref, login)
-  const result = await execa('ssh', [...ssh, ...options.command], { stdio: 'inherit', reject: false })
+  const result = await execa('ssh', [...ssh, ...command], { stdio: 'inherit', reject: false })
   return result.exitCode ?? 1
 }
 

@@ -73,7 +73,7 @@ export function impossibilities(
 }
 
 function publishProblem(
-  entry: { to: string; format: DiskFormat; arch: ArchitectureName; index: number },
+  entry: { to: string; format: DiskFormat; arch: ArchitectureName; index: number; verify: boolean },
   configuration: Configuration,
   clouds: CloudAbilities,
   makes: (arch: ArchitectureName, format: DiskFormat) => boolean,
@@ -88,6 +88,12 @@ function publishProblem(
   if (!makes(arch, format)) {
     const message = `the disk builder makes no ${format} images for ${arch}`
     return [{ code: 'format-not-made', place, message, hint: 'Choose another format for this architecture.' }]
+  }
+  if (entry.verify && clouds.get(to)?.builders === undefined) {
+    const message = `${to} cannot start machines, so its images cannot be verified`
+    return [
+      { code: 'cloud-cannot-verify', place, message, hint: 'Add verify: false to this entry of publish.' },
+    ]
   }
   const verdict = images.takes(arch, format)
   if (verdict.ok) return []

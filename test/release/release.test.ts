@@ -1,0 +1,181 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { releaseManifest } from '#src/artifact/release-json.ts'
+import { FactoryError } from '#src/errors.ts'
+import { resultOf, scriptedFactory } from './scripted.ts'
+
+test('builds, publishes and verifies every architecture, gives everything back and moves the channel', async () => {
+  await using factory = await scriptedFactory()
+  const result = resultOf(await factory.release())
+  expect(result.outcome).toBe('done')
+  expect(factory.world.rented).toEqual(new Set())
+  expect(result.state.images.map(({ verification }) => verification?.result)).toEqual(Array(4).fill('passed'))
+  expect(factory.state().candidate).toBe(result.release)
+  expect(factory.state().leases.filter(({ released }) => !released)).toEqual([])
+  const manifest = releaseManifest.parse(JSON.parse(readFileSync(result.manifest, 'utf8')))
+  expect(Object.keys(manifest.architectures).toSorted()).toEqual(['aarch64', 'ppc64le', 's390x', 'x86_64'])
+  expect(manifest.stream).toBe('candidate')
+})
+
+test('a second run with the same inputs does nothing and asks no cloud for anything', async () => {
+  await using factory = await scriptedFactory()
+  const { release } = resultOf(await factory.release())
+  factory.world.calls.length = 0
+  factory.reopen()
+  expect(await factory.release()).toMatchObject({ release, why: expect.stringContaining(release) })
+  expect(factory.world.calls).toEqual([])
+})
+
+test('one architecture that fails does not stop the others, and the next run fills in only that one', async () => {
+  await using factory = await scriptedFactory()
+  factory.faults.push({ arch: 's390x', at: 'container', class: 'user', times: 1 })
+  const first = resultOf(await factory.release())
+  expect(first.outcome).toBe('partial')
+  expect(first.state.images.map(({ image }) => image.arch).toSorted()).toEqual([
+    'aarch64',
+    'ppc64le',
+    'x86_64',
+  ])
+  expect(factory.world.rented).toEqual(new Set())
+  expect(factory.state().candidate).toBeUndefined()
+  const manifest = releaseManifest.parse(JSON.parse(readFileSync(first.manifest, 'utf8')))
+  expect(manifest.architectures.s390x?.['x-factory'].failures).toMatchObject([
+    { step: 'container', code: 'scripted-container' },
+  ])
+
+  factory.world.calls.length = 0
+  factory.reopen()
+  const second = resultOf(await factory.release())
+  expect(second).toMatchObject({ outcome: 'done', release: first.release })
+  const built = factory.world.calls.filter(
+    (call) => call.startsWith('container ') || call.startsWith('publish '),
+  )
+  expect(built).toEqual(['container s390x', 'publish s390x'])
+})
+
+test("a user's error is never tried again", async () => {
+  await using factory = await scriptedFactory()
+  factory.faults.push({ arch: 'x86_64', at: 'container', class: 'user' })
+  await factory.release()
+  expect(factory.world.calls.filter((call) => call === 'container x86_64')).toHaveLength(1)
+})
+
+test('without capacity in one cloud the next one in the list is asked, and the first gets its lease back', async () => {
+  await using factory = await scriptedFactory()
+  factory.faults.push({ arch: 'aarch64', at: 'acquire', class: 'capacity', cloud: 'lab', times: 1 })
+  const result = resultOf(await factory.release())
+  expect(result.outcome).toBe('done')
+  const asked = factory.world.calls.filter((call) => call.includes('aarch64 build'))
+  expect(asked.map((call) => call.split(' ')[1])).toEqual(['lab', 'spare'])
+  expect(factory.state().leases.filter(({ released }) => !released)).toEqual([])
+})
+
+test('a build that filled its disk is made once more with twice the space, and only once', async () => {
+  await using factory = await scriptedFactory()
+  factory.faults.push({ arch: 'x86_64', at: 'disks', class: 'disk-full' })
+  const result = resultOf(await factory.release())
+  expect(result.outcome).toBe('partial')
+  const sizes = factory.world.calls
+    .filter((call) => call.startsWith('acquire lab x86_64 build'))
+    .map((call) => Number(call.split(' ').at(-1)))
+  expect(sizes).toHaveLength(2)
+  expect(sizes[1]).toBe((sizes[0] ?? 0) * 2)
+  expect(factory.world.rented).toEqual(new Set())
+})
+
+test('a publish that fails for a passing reason is tried again without building again', async () => {
+  await using factory = await scriptedFactory()
+  factory.faults.push({ arch: 's390x', at: 'publish', class: 'infra', times: 2 })
+  const result = resultOf(await factory.release())
+  expect(result.outcome).toBe('done')
+  expect(factory.world.calls.filter((call) => call === 'publish s390x')).toHaveLength(3)
+  expect(factory.world.calls.filter((call) => call === 'container s390x')).toHaveLength(1)
+})
+
+test('an image that does not boot as itself is published but not promotable, and the manifest says so', async () => {
+  await using factory = await scriptedFactory()
+  factory.faults.push({ arch: 'ppc64le', at: 'verify', class: 'infra', times: 1 })
+  const result = resultOf(await factory.release())
+  expect(result.outcome).toBe('partial')
+  expect(factory.state().candidate).toBeUndefined()
+  const manifest = releaseManifest.parse(JSON.parse(readFileSync(result.manifest, 'utf8')))
+  expect(manifest.architectures.ppc64le?.['x-factory'].images[0]?.tested.result).toBe('failed')
+  expect(factory.world.rented).toEqual(new Set())
+  expect(resultOf(await factory.release()).outcome).toBe('done')
+})
+
+test('verify: false is "not verified" in the manifest, never "passed", and rents nothing', async () => {
+  await using factory = await scriptedFactory({
+    publish: [
+      { to: 'lab', architectures: ['x86_64', 'aarch64', 'ppc64le', 's390x'], format: 'raw', verify: false },
+    ],
+  })
+  const result = resultOf(await factory.release())
+  expect(result.outcome).toBe('done')
+  expect(result.state.images.map(({ verification }) => verification?.result)).toEqual(
+    Array(4).fill('not verified'),
+  )
+  expect(factory.world.calls.filter((call) => call.includes(' verify '))).toEqual([])
+})
+
+test('a builder that never answers fails its architecture alone and is given back', async () => {
+  await using factory = await scriptedFactory()
+  factory.faults.push({ arch: 'x86_64', at: 'open', class: 'infra', times: 1 })
+  const result = resultOf(await factory.release())
+  expect(result.outcome).toBe('partial')
+  expect(result.state.steps.find(({ arch, step }) => arch === 'x86_64' && step === 'prepare')?.state).toBe(
+    'failed',
+  )
+  expect(factory.world.rented).toEqual(new Set())
+})
+
+test('Ctrl-C in the middle gives every builder back and leaves a release that goes on under its own name', async () => {
+  await using factory = await scriptedFactory()
+  const stop = new AbortController()
+  const reason = new FactoryError({ code: 'interrupted', message: 'stopped', class: 'interrupted' })
+  const listen = factory.world.events.push.bind(factory.world.events)
+  factory.world.events.push = (...events) => {
+    const [event] = events
+    if (event?.type === 'step-started' && event.step === 'disks') stop.abort(reason)
+    return listen(...events)
+  }
+  const first = resultOf(await factory.release({ signal: stop.signal }))
+  expect(first.outcome).toBe('interrupted')
+  expect(factory.world.rented).toEqual(new Set())
+  factory.world.events.push = listen
+  factory.reopen()
+  const second = resultOf(await factory.release())
+  expect(second).toMatchObject({ outcome: 'done', release: first.release })
+})
+
+test('--keep-builders leaves the builder of a failed build rented, and the next run starts with a fresh one', async () => {
+  await using factory = await scriptedFactory()
+  factory.faults.push({ arch: 's390x', at: 'disks', class: 'user', times: 1 })
+  await factory.release({ keepBuilders: true })
+  expect(factory.world.rented.size).toBe(1)
+  const kept = [...factory.world.rented][0]
+  const second = resultOf(await factory.release())
+  expect(second.outcome).toBe('done')
+  expect(factory.world.rented).toEqual(new Set())
+  expect(factory.state().leases.find(({ lease }) => kept?.endsWith(lease.id))?.released).toBe(true)
+})
+
+test('--force builds again although nothing changed', async () => {
+  await using factory = await scriptedFactory()
+  const first = resultOf(await factory.release())
+  factory.world.calls.length = 0
+  const second = resultOf(await factory.release({ force: true }))
+  expect(second.release).not.toBe(first.release)
+  expect(factory.world.calls.filter((call) => call.startsWith('container '))).toHaveLength(4)
+})
+
+test('a release of one architecture alone moves no channel', async () => {
+  await using factory = await scriptedFactory()
+  const result = resultOf(await factory.release({ architectures: ['s390x'] }))
+  expect(result.outcome).toBe('done')
+  expect(factory.state().candidate).toBeUndefined()
+  const whole = resultOf(await factory.release())
+  expect(whole.outcome).toBe('done')
+  expect(factory.world.calls.filter((call) => call === 'container s390x')).toHaveLength(1)
+  expect(factory.state().candidate).toBe(whole.release)
+})

@@ -1,0 +1,272 @@
+import { createHash } from 'node:crypto'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { ArchitectureName } from '#arch/index.ts'
+import type { Cloud, Image, Lease } from '#clouds/types.ts'
+import { openStore } from '#src/artifact/store.ts'
+import type { Builder, BuilderRef } from '#src/builder/types.ts'
+import type { Configuration } from '#src/config/types.ts'
+import { FactoryError } from '#src/errors.ts'
+import type { FailureClass } from '#src/errors.ts'
+import type { FactoryEvent, StepName } from '#src/events.ts'
+import { openJournal } from '#src/journal/journal.ts'
+import { replay } from '#src/journal/replay.ts'
+import { buildKeyOf } from '#src/release/input-facts.ts'
+import { planNow } from '#src/release/last-release.ts'
+import { type ReleaseResult, runRelease } from '#src/release/release.ts'
+import { configuration, inputs } from './planning.ts'
+
+/** Where a scripted failure happens; `times` of them, then it works. */
+export interface Fault {
+  arch: ArchitectureName
+  at: 'acquire' | 'open' | 'container' | 'disks' | 'fetch' | 'publish' | 'verify'
+  class: FailureClass
+  cloud?: string
+  times?: number
+}
+
+export interface ScriptedRelease {
+  events: FactoryEvent[]
+  /** Machines that are rented right now, as `cloud/lease`. */
+  rented: Set<string>
+  /** Everything that was ever asked of a cloud or a builder, in order. */
+  calls: string[]
+  images: Map<string, Image>
+}
+
+/**
+ * The real engine, journal and store over scripted clouds and builders. The stand-ins are stricter than real ones:
+ * renting twice under one lease, using a machine that was given back, or publishing without asking first throws.
+ */
+export async function scriptedFactory(changes: Partial<Configuration> = {}) {
+  const stateDirectory = await mkdtemp(join(tmpdir(), 'factory-engine-'))
+  const world: ScriptedRelease = { events: [], rented: new Set(), calls: [], images: new Map() }
+  const faults: Fault[] = []
+  const settings = configuration({ stateDirectory, ...changes })
+
+  const fail = (at: Fault['at'], arch: ArchitectureName, cloud?: string) => {
+    const fault = faults.find(
+      (one) =>
+        one.at === at &&
+        one.arch === arch &&
+        (one.cloud === undefined || one.cloud === cloud) &&
+        one.times !== 0,
+    )
+    if (!fault) return
+    if (fault.times !== undefined) fault.times -= 1
+    throw new FactoryError({ code: `scripted-${at}`, message: `scripted: ${at} fails`, class: fault.class })
+  }
+
+  const cloudOf = (name: string): Cloud => ({
+    name,
+    kind: 'libvirt',
+    async *doctor() {},
+    builders: {
+      maxBuilders: 4,
+      offers: () => ({ ok: true }),
+      async acquire(spec, lease: Lease) {
+        world.calls.push(`acquire ${name} ${lease.arch} ${spec.purpose} ${spec.dataBytes}`)
+        fail('acquire', lease.arch, name)
+        const known = replay(journal.read()).leases.find((taken) => taken.lease.id === lease.id)
+        if (!known) throw new Error('the lease is not in the journal before the cloud is asked')
+        world.rented.add(`${name}/${lease.id}`)
+        const address = { host: 'scripted', port: 22 }
+        return {
+          leaseId: lease.id,
+          arch: lease.arch,
+          machine: `vm-${lease.id}`,
+          address,
+          user: 'root',
+          hostPublicKey: 'ssh-ed25519 A',
+        }
+      },
+      async *find() {},
+      async release(leaseId) {
+        world.calls.push(`release ${name}`)
+        world.rented.delete(`${name}/${leaseId}`)
+      },
+    },
+    images: {
+      regions: ['local'],
+      takes: () => ({ ok: true }),
+      async check(region) {
+        world.calls.push(`check ${name}/${region}`)
+      },
+      async find(key) {
+        world.calls.push(`find ${key.arch}`)
+        return world.images.get(`${key.arch} ${key.sha256}`)
+      },
+      async publish(artifact, key) {
+        world.calls.push(`publish ${key.arch}`)
+        fail('publish', key.arch, name)
+        if (world.images.has(`${key.arch} ${key.sha256}`)) throw new Error('published twice')
+        const { cloud, region, arch, format, sha256, release } = key
+        const image: Image = {
+          cloud,
+          kind: 'libvirt',
+          region,
+          arch,
+          id: key.name,
+          name: key.name,
+          format,
+          sha256,
+          sizeBytes: artifact.virtualBytes,
+          release,
+        }
+        world.images.set(`${arch} ${sha256}`, image)
+        return image
+      },
+      async *list() {},
+      async remove() {},
+    },
+  })
+  const clouds = new Map(['lab', 'spare'].map((name) => [name, cloudOf(name)]))
+  let journal = openJournal(stateDirectory)
+
+  const openBuilder = async (ref: BuilderRef): Promise<Builder> => {
+    world.calls.push(`open ${ref.arch}`)
+    fail('open', ref.arch)
+    const used = () => {
+      if (![...world.rented].some((name) => name.endsWith(ref.leaseId)))
+        throw new Error('used after it was given back')
+    }
+    const unscripted = (what: string) => () => Promise.reject(new Error(`${what} is not scripted`))
+    return {
+      ref,
+      async exec(argv) {
+        used()
+        const command = argv.join(' ')
+        if (command === 'uname -m') return { stdout: `${ref.arch}\n`, stderr: '', exitCode: 0 }
+        if (command.startsWith('cat /usr/lib/image-factory/release')) {
+          fail('verify', ref.arch)
+          return { stdout: identities.get(ref.arch) ?? '', stderr: '', exitCode: 0 }
+        }
+        return {
+          stdout:
+            'free /var/lib/containers 1 999999999999999\nfree /var/tmp 1 999999999999999\nfree /var/lib/factory 1 999999999999999\n',
+          stderr: '',
+          exitCode: 0,
+        }
+      },
+      async writeFile() {
+        used()
+      },
+      startJob: unscripted('startJob'),
+      followJob: unscripted('followJob'),
+      stopJob: unscripted('stopJob'),
+      async sendTree() {
+        used()
+      },
+      async fetch(path, destination) {
+        used()
+        world.calls.push(`fetch ${ref.arch}`)
+        fail('fetch', ref.arch)
+        const content = identities.get(ref.arch) ?? path
+        writeFileSync(destination, content)
+        const sha256 = createHash('sha256').update(content).digest('hex')
+        return { sha256, sizeBytes: content.length, contentBytes: content.length, extents: [] }
+      },
+      async [Symbol.asyncDispose]() {
+        world.calls.push(`close ${ref.arch}`)
+      },
+    }
+  }
+  /** What the last container build of each architecture put into its image. */
+  const identities = new Map<ArchitectureName, string>()
+
+  async function release(
+    options: {
+      force?: boolean
+      signal?: AbortSignal
+      keepBuilders?: boolean
+      architectures?: ArchitectureName[]
+    } = {},
+  ) {
+    mkdirSync(stateDirectory, { recursive: true })
+    const store = openStore(stateDirectory)
+    const read = { ...inputs(), diskBuilders: inputs().facts.diskBuilders, bases: inputs().facts.bases }
+    const known = { clouds, store, state: replay(journal.read()) }
+    const planned = await planNow(settings, known, read, {
+      force: options.force,
+      architectures: options.architectures,
+    })
+    if (planned.nothingChanged) return planned.nothingChanged
+    return await runRelease(
+      {
+        configuration: settings,
+        stateDirectory,
+        journal,
+        store,
+        clouds,
+        registry: {
+          resolve: () => Promise.reject(new Error('not scripted')),
+          layerBytes: () => Promise.resolve(1000),
+          writeIndex: ({ repository, tag }) =>
+            Promise.resolve({ reference: `${repository}:${tag}`, digest: `sha256:${'e'.repeat(64)}` }),
+        },
+        container: {
+          probe: () => Promise.resolve({ version: '5' }),
+          async build(builder, request) {
+            world.calls.push(`container ${request.arch}`)
+            fail('container', request.arch)
+            identities.set(request.arch, request.identity)
+            return { imageId: 'sha256:1', tag: request.tag, sizeBytes: 1 }
+          },
+          push: () => Promise.resolve({ digest: `sha256:${'f'.repeat(64)}` }),
+        },
+        disk: {
+          makes: () => true,
+          async build(builder, request) {
+            world.calls.push(`disks ${request.arch}`)
+            fail('disks', request.arch)
+            return request.formats.map((format) => ({
+              format,
+              path: `/out/${format}`,
+              sizeBytes: 1000,
+              virtualBytes: 2000,
+            }))
+          },
+        },
+        openBuilder,
+        listener: (event) => void world.events.push(event),
+        signal: options.signal ?? new AbortController().signal,
+        now: Date.now,
+        mask: (text) => text,
+        keepBuilders: options.keepBuilders ?? false,
+      },
+      planned,
+      read,
+    )
+  }
+
+  return {
+    world,
+    faults,
+    release,
+    settings,
+    stateDirectory,
+    state: () => replay(journal.read()),
+    /** Steps as events told them, `arch step` → how often each was started. */
+    started: (step: StepName) =>
+      world.events.filter((event) => event.type === 'step-started' && event.step === step).length,
+    /** What a new process would see: only what is on the disk. */
+    reopen() {
+      journal[Symbol.dispose]()
+      journal = openJournal(stateDirectory)
+    },
+    async [Symbol.asyncDispose]() {
+      journal[Symbol.dispose]()
+      await rm(stateDirectory, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Narrows what a release came to: these tests say which of the two they expect. */
+export function resultOf(outcome: ReleaseResult | { release: string; why: string }): ReleaseResult {
+  if ('outcome' in outcome) return outcome
+  throw new Error(`nothing was done: ${outcome.why}`)
+}
+
+export { buildKeyOf }
