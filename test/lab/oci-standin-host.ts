@@ -93,12 +93,27 @@ export async function standinHost(arch: ArchitectureName, report: Report): Promi
       const places = [tree, files, join(here, 'space'), storage, output]
       const result = await execa(
         'unshare',
-        ['--mount', '--propagation', 'private', 'sh', '-c', enter, 'enter', container, ...places, ...args],
+        [
+          '--mount',
+          '--propagation',
+          'private',
+          '--pid',
+          '--fork',
+          '--kill-child',
+          'sh',
+          '-c',
+          enter,
+          'enter',
+          container,
+          ...places,
+          ...args,
+        ],
         {
           reject: false,
           timeout: deadlineMs,
           input: options.stdin ?? '',
           stripFinalNewline: false,
+          killSignal: 'SIGKILL',
           ...(options.signal && { cancelSignal: options.signal }),
         },
       )

@@ -25,7 +25,10 @@ read_config() {
 
 known_keys='name description version distro packages modules groups containers
 customizations.hostname customizations.kernel.name customizations.kernel.append customizations.sshkey
-customizations.user customizations.group customizations.timezone customizations.locale customizations.firewall
+customizations.user.name customizations.user.description customizations.user.password customizations.user.key
+customizations.user.home customizations.user.shell customizations.user.groups customizations.user.uid
+customizations.user.gid customizations.user.expiredate customizations.user.force_password_reset
+customizations.group.name customizations.group.gid customizations.timezone customizations.locale customizations.firewall
 customizations.services customizations.filesystem.mountpoint customizations.filesystem.minsize customizations.disk
 customizations.installation_device customizations.fdo customizations.openscap customizations.ignition
 customizations.directories customizations.files customizations.repositories customizations.fips
@@ -34,14 +37,14 @@ customizations.installer customizations.rhsm customizations.cacerts customizatio
 # `path TAB value` for each value; lists of tables are numbered.
 flatten_config() {
   case $1 in
-  -) flatten_json /dev/stdin ;;
+  -) flatten_json ;;
   *.json) flatten_json "$1" ;;
   *) awk -f "$lib/toml.awk" -- "$1" 2>&1 ;;
   esac
 }
 
 flatten_json() {
-  jq -r '(.blueprint // .) | tostream | select(length == 2) | [(.[0] | map(tostring) | join(".")), (.[1] | tostring)] | @tsv' "$1" 2>&1
+  jq -r '(.blueprint // .) | tostream | select(length == 2) | [(.[0] | map(tostring) | join(".")), (.[1] | tostring)] | @tsv' "$@" 2>&1
 }
 
 apply_config() {
