@@ -7,7 +7,7 @@ export function failureLines(where: string, error: ErrorFacts, paint: Paint): st
   const [first = '', ...rest] = printableLines(error.message)
   const hint = error.hint === undefined ? [] : printableLines(error.hint).map((line) => `  → ${line}`)
   return [
-    `${paint('red', `${where}: ${first}`)} [${printable(error.code)}]`,
+    `${paint('red', `${where}: ${first.replace(/:$/, '')}`)} [${printable(error.code)}]`,
     ...rest.map((line) => `  ${line}`),
     ...hint,
   ]

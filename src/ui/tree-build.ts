@@ -98,7 +98,7 @@ function apply(at: Line, event: StepEvent, text: string): void {
       at.active.delete(step)
       return void at.finished.push(`${name} ${formatDuration(event.durationMs)}`)
     case 'step-failed': {
-      const [why = ''] = event.error.message.split('\n')
+      const why = (event.error.message.split('\n')[0] ?? '').replace(/:$/, '')
       if (event.willRetry) return void at.active.set(step, `${name}  ${printable(why)}; trying again`)
       at.active.delete(step)
       at.failure = [at.name, `${name}  ${printable(why)}`].filter((part) => part !== '').join('  ')

@@ -78,7 +78,7 @@ export const release = recorded([
       code: 'containerfile-failed',
       class: 'user',
       message:
-        'the Containerfile fails on s390x at STEP 2/2: RUN make\n  make: *** No rule\u001b]0;owned\u0007',
+        'the Containerfile fails on s390x at STEP 2/2: RUN make:\n  make: *** No rule\u001b]0;owned\u0007',
       hint: 'Correct the Containerfile and run factory release again.',
     },
   },
