@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, test } from 'vitest'
 import { parse } from 'yaml'
 import { architectureNames, type ArchitectureName } from '#arch/index.ts'
 import { libvirtConfiguration } from '#clouds/libvirt/config.ts'
 import { createLibvirtCloud } from '#clouds/libvirt/index.ts'
 import { makeAccess } from '#src/builder/keys.ts'
+import { leaseUntilFile } from '#src/builder/seed.ts'
 import { openBuilder } from '#src/builder/session.ts'
 import type { Builder } from '#src/builder/types.ts'
 import type { Context } from '#src/context.ts'
@@ -32,8 +33,9 @@ beforeAll(async () => {
   await ensureLabPools(disks, console.log)
 })
 
-describe.each(architectureNames)('the base disk for %s', (arch) => {
-  test('boots into a running system that runs containers, and is gone after it powered off', async () => {
+test.concurrent.for(architectureNames)(
+  'the base disk for %s boots into a running system that runs containers, and is gone when its lease ended',
+  async (arch, { expect }) => {
     const started = Date.now()
     await using machine = await startMachine(arch)
     const answeredMs = Date.now() - started
@@ -43,19 +45,16 @@ describe.each(architectureNames)('the base disk for %s', (arch) => {
     expect(await whenStarted(builder)).toBe('running')
     const startedMs = Date.now() - started
     expect((await builder.exec(['cloud-init', 'schema', '--system'])).stdout).toContain('Valid')
-    expect((await builder.exec(['systemctl', 'is-active', 'factory-end-of-lease.timer'])).stdout.trim()).toBe(
-      'active',
-    )
     expect((await builder.exec(['lsblk', '-no', 'SERIAL'])).stdout).toContain('factory-data')
-    await runsContainers(builder)
+    expect(await buildAndRun(builder)).toContain('it was built')
     console.log(
       `${arch}: first answer ${answeredMs} ms, started ${startedMs} ms, all ${Date.now() - started} ms`,
     )
 
-    await builder.exec(['systemctl', 'poweroff', '--no-block'], { once: true, accept: 'any' }).catch(() => {})
+    await endLease(builder)
     await expect.poll(() => isDefined(machine.name), { timeout: 60_000, interval: 500 }).toBe(false)
-  })
-})
+  },
+)
 
 /** A builder as the factory rents it, with the lab's own configuration. */
 async function startMachine(arch: ArchitectureName) {
@@ -89,15 +88,21 @@ async function whenStarted(builder: Builder): Promise<string> {
 }
 
 /** The smallest container there is: busybox of the machine itself, imported, built upon and run. */
-async function runsContainers(builder: Builder): Promise<void> {
+async function buildAndRun(builder: Builder): Promise<string> {
   const script = `
 mkdir -p /tmp/rootfs/bin && cp /usr/bin/busybox /tmp/rootfs/bin/sh
 tar -C /tmp/rootfs -c . | podman import -q - localhost/tiny
 printf 'FROM localhost/tiny\\nRUN echo built > /made\\n' | podman build -q --network=host -t localhost/built -
 podman run --rm --privileged --network=host localhost/built sh -c 'read line < /made; echo "it was $line"'
 `
-  const { stdout } = await builder.exec(['bash', '-eux', '-c', script], { limitMs: 120_000 })
-  expect(stdout).toContain('it was built')
+  const { stdout } = await builder.exec(['bash', '-eu', '-c', script], { limitMs: 180_000 })
+  return stdout
+}
+
+/** Moves the end of the lease to this second of the boot clock, which is what the dead-man timer of the seed watches. */
+async function endLease(builder: Builder): Promise<void> {
+  const script = `mkdir -p ${dirname(leaseUntilFile)}; read -r up _ < /proc/uptime; echo "\${up%.*}" > ${leaseUntilFile}`
+  await builder.exec(['bash', '-eu', '-c', script])
 }
 
 async function isDefined(name: string): Promise<boolean> {

@@ -13,7 +13,7 @@ export interface DebianTreeRequest {
 }
 
 const suite = 'trixie'
-// From 6.9 on the s390x kernel sums packets with vector instructions that QEMU 7.2 gets wrong: no TCP under emulation.
+// Newer s390x kernels sum packets with vector instructions that QEMU 7.2 gets wrong: no TCP in an emulated guest.
 const fromOlderSuite: Readonly<Record<string, string>> = { 'linux-image-s390x': 'bookworm' }
 const leftOut = ['doc', 'doc-base', 'info', 'locale', 'man', 'lintian', 'bug']
 const extractDeadlineMs = 10 * 60_000
