@@ -21,7 +21,7 @@ export function layersScript(
 
 /**
  * The layer on top that carries what differs in every release, identity and labels, in a build of its own: the cache
- * of the user's layers does not know about it.
+ * of the user's layers does not know about it. It is one layer, never cached, so one commit is enough.
  */
 export function identityScript(request: ContainerRequest, layersTag: string): string {
   const containerfile = `FROM ${layersTag}\nCOPY release ${identityFile}\n`
@@ -32,7 +32,7 @@ trap 'rm -rf -- "$work"' EXIT
 ${quoteCommand(['printf', '%s', request.identity])} >"$work/release"
 chmod 0644 "$work/release"
 ${quoteCommand(['printf', '%s', containerfile])} >"$work/Containerfile"
-${quoteCommand([...build, '--tag', request.tag, ...labels])} --file "$work/Containerfile" "$work"
+${quoteCommand([...build, '--layers=false', '--tag', request.tag, ...labels])} --file "$work/Containerfile" "$work"
 )
 `
 }

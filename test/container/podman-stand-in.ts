@@ -75,6 +75,7 @@ function build(rest: string[]): void {
     {
       pull: { type: 'string' },
       network: { type: 'string' },
+      layers: { type: 'string' },
       file: { type: 'string' },
       tag: { type: 'string' },
       'build-arg': { type: 'string', multiple: true },
