@@ -7,7 +7,7 @@ import type { PlannedDestination } from '#src/journal/records.ts'
 import { type CollectedBuild, replay } from '#src/journal/replay.ts'
 import { formatBytes } from '#src/units.ts'
 import { imageAt } from './outcome.ts'
-import type { ReleaseScope } from './scope.ts'
+import { type ReleaseScope, releaseContext } from './scope.ts'
 import { runStep } from './step.ts'
 import { verify } from './verify.ts'
 
@@ -26,6 +26,33 @@ export async function publishAndVerify(
   if (!cloud?.images) throw noImages(destination.cloud)
   const image = await publish(scope, destination, build, cloud.images)
   await verify(scope, destination, build, cloud as Cloud, image)
+}
+
+/**
+ * The destinations that could take an image right now, found out before anything is rented. One that could not
+ * fails its publish step at once; when none is left there is nothing to build for, and the first reason is thrown.
+ */
+export async function readyDestinations(
+  scope: ReleaseScope,
+  destinations: readonly PlannedDestination[],
+): Promise<PlannedDestination[]> {
+  const settled = await Promise.allSettled(
+    destinations.map(async (destination): Promise<PlannedDestination> => {
+      const { arch, cloud, region } = destination
+      try {
+        const nothing = { virtualBytes: 0, storedBytes: 0 }
+        await scope.clouds.get(cloud)?.images?.check(region, nothing, releaseContext(scope))
+        return destination
+      } catch (error) {
+        const place = { arch, step: 'publish', target: `${cloud}/${region}` } as const
+        return await runStep(scope, place, { limitMs: 60_000 }, () => Promise.reject(error))
+      }
+    }),
+  )
+  const ready = settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+  const refused = settled.find((result) => result.status === 'rejected')
+  if (ready.length === 0 && refused) throw refused.reason
+  return ready
 }
 
 async function publish(

@@ -11,7 +11,7 @@ import type { ReleaseInputs } from './inputs.ts'
 import { writeManifest } from './manifest.ts'
 import { judge } from './outcome.ts'
 import type { Plan } from './plan.ts'
-import { publishAndVerify } from './publish.ts'
+import { publishAndVerify, readyDestinations } from './publish.ts'
 import { nextReleaseName } from './release-name.ts'
 import type { EngineParts, ReleaseScope } from './scope.ts'
 import { stateOf } from './state.ts'
@@ -96,12 +96,14 @@ async function oneArchitecture(
   const destinations = plan.destinations.filter((destination) => destination.arch === arch)
   let ok = true
   try {
+    const ready = await readyDestinations(scope, destinations)
     const build: CollectedBuild = await buildArchitecture(scope, plan, inputs, arch)
+    ok = ready.length === destinations.length
     const settled = await Promise.allSettled(
-      destinations.map((destination) => publishAndVerify(scope, destination, build)),
+      ready.map((destination) => publishAndVerify(scope, destination, build)),
     )
     for (const result of settled) if (result.status === 'rejected') note(scope, arch, result.reason)
-    ok = settled.every(({ status }) => status === 'fulfilled')
+    ok &&= settled.every(({ status }) => status === 'fulfilled')
   } catch (error) {
     ok = false
     note(scope, arch, error)

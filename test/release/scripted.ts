@@ -208,7 +208,7 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
         },
         container: {
           probe: () => Promise.resolve({ version: '5' }),
-          async build(builder, request) {
+          async build(_builder, request) {
             world.calls.push(`container ${request.arch}`)
             fail('container', request.arch)
             identities.set(request.arch, request.identity)
@@ -218,7 +218,7 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
         },
         disk: {
           makes: () => true,
-          async build(builder, request) {
+          async build(_builder, request) {
             world.calls.push(`disks ${request.arch}`)
             fail('disks', request.arch)
             return request.formats.map((format) => ({

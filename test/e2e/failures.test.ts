@@ -1,0 +1,113 @@
+import { appendFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { beforeAll, expect, test } from 'vitest'
+import type { FactoryEvent } from '#src/events.ts'
+import { ensureLab } from '#test/lab/lab.ts'
+import { virsh } from '#test/lab/libvirt.ts'
+import { only, openWorkspace } from './factory.ts'
+
+beforeAll(async () => {
+  await ensureLab((line) => process.stderr.write(`${line}\n`))
+})
+
+function failures(events: readonly FactoryEvent[]) {
+  return events.flatMap((event) => (event.type === 'step-failed' ? [event] : []))
+}
+
+test('a RUN that fails on one architecture and a builder that loses its network fail alone; the rest is finished', async () => {
+  await using workspace = await openWorkspace(only('x86_64', 'aarch64', 's390x'))
+  await appendFile(
+    workspace.containerfile,
+    '\nRUN if [ "$(uname -m)" = s390x ]; then echo only here; exit 7; fi\n',
+  )
+  let cut: Promise<unknown> | undefined
+  const run = await workspace.release([], (event) => {
+    if (cut || event.type !== 'step-started' || event.step !== 'container' || event.arch !== 'aarch64') return
+    cut = cutNetwork(workspace.domains, 'aarch64')
+  })
+  await cut
+  const failed = failures(run.events)
+  expect(run.exitCode, JSON.stringify(failed)).toBe(3)
+
+  const failing = failed.find(({ arch }) => arch === 's390x')
+  expect(failing?.error).toMatchObject({ code: 'containerfile-failed', class: 'user' })
+  expect(failing?.error.message).toContain('s390x')
+  const cutOff = failed.find(({ arch }) => arch === 'aarch64')
+  expect(cutOff?.error).toMatchObject({ code: 'builder-unreachable', class: 'infra' })
+  expect(cutOff?.error.hint).toBeTruthy()
+  expect(failed.filter(({ arch }) => arch === 'x86_64')).toEqual([])
+
+  const { stdout } = await workspace.factory('images', '--json')
+  expect(JSON.parse(stdout)).toMatchObject([{ arch: 'x86_64', verified: 'passed', state: 'incomplete' }])
+  expect(await workspace.domains()).toEqual([])
+  const logs = await workspace.factory('logs', 's390x', '--step', 'container')
+  expect(logs.stdout).toContain('only here')
+})
+
+test('the disk builder out of space: once more with a larger disk, then a message with what to do', async () => {
+  await using workspace = await openWorkspace(only('x86_64'))
+  await appendFile(
+    workspace.containerfile,
+    '\nRUN mkdir -p /usr/lib/lab && echo enospc > /usr/lib/lab/fault\n',
+  )
+  const run = await workspace.release([])
+  expect(run.exitCode).toBe(1)
+  const failed = failures(run.events)
+  expect(failed.map(({ step, error }) => [step, error.class])).toEqual([
+    ['disks', 'disk-full'],
+    ['disks', 'disk-full'],
+  ])
+  expect(run.events.some((event) => event.type === 'warning' && /once more with/.test(event.message))).toBe(
+    true,
+  )
+  expect(await workspace.domains()).toEqual([])
+})
+
+test('Ctrl-C gives the builder back and prints how to go on; the same release goes on', async () => {
+  await using workspace = await openWorkspace(only('s390x'))
+  const run = await workspace.release([], (event, process) => {
+    if (event.type === 'step-started' && event.step === 'prepare') process.kill('SIGINT')
+  })
+  expect(run.exitCode).toBe(130)
+  expect(run.stderr).toContain('release')
+  expect(await workspace.domains()).toEqual([])
+  const { stdout } = await workspace.factory('status', '--json')
+  expect(JSON.parse(stdout)).toMatchObject({ outcome: 'interrupted', leases: [] })
+  const plan = await workspace.factory('plan')
+  expect(plan.stdout).toContain('did not finish s390x')
+})
+
+test('a pool that does not exist is said before anything is rented, with the pools that do', async () => {
+  await using workspace = await openWorkspace((file) => {
+    only('x86_64')(file)
+    for (const cloud of Object.values(file.clouds)) cloud['pool'] = 'no-such-pool'
+  })
+  const run = await workspace.release([])
+  expect(run.exitCode).toBe(1)
+  const failed = failures(run.events)
+  expect(failed.map(({ error }) => error.code)).toEqual(['pool-not-found'])
+  expect(failed[0]?.error.hint).toContain('images')
+  expect(run.events.some((event) => event.type === 'step-started' && event.step === 'container')).toBe(false)
+})
+
+test('a file of 2 GB in the context is refused with its name and the line that leaves it out', async () => {
+  await using workspace = await openWorkspace()
+  const file = join(workspace.directory, 'context', 'forgotten.img')
+  await writeFile(file, '')
+  const { truncate } = await import('node:fs/promises')
+  await truncate(file, 2_000_000_000)
+  const { exitCode, stderr } = await workspace.factory('release')
+  expect(exitCode).toBe(2)
+  expect(stderr).toContain('forgotten.img')
+  expect(stderr).toContain('.containerignore')
+})
+
+/** Pulls the network cable of the builder of one architecture. */
+async function cutNetwork(domains: () => Promise<string[]>, arch: string): Promise<void> {
+  const domain = (await domains()).find((name) => name.includes(arch))
+  if (domain === undefined) throw new Error(`no ${arch} builder runs`)
+  const { stdout } = await virsh(['qemu-monitor-command', domain, '--hmp', 'info network'])
+  const device = /^(\S+): .*type=nic/m.exec(stdout)?.[1]
+  if (device === undefined) throw new Error(`no network device in: ${stdout}`)
+  await virsh(['qemu-monitor-command', domain, '--hmp', `set_link ${device} off`])
+}

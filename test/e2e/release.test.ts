@@ -1,0 +1,108 @@
+import { appendFile, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { architectureNames } from '#arch/index.ts'
+import { releaseManifest } from '#src/artifact/release-json.ts'
+import { registryClient } from '#src/registry/client.ts'
+import { commandContext } from '#src/commands/clouds.ts'
+import { ensureLab } from '#test/lab/lab.ts'
+import { virsh } from '#test/lab/libvirt.ts'
+import { bootByHand } from './boot-by-hand.ts'
+import { type FactoryRun, type Workspace, openWorkspace } from './factory.ts'
+
+beforeAll(async () => {
+  await ensureLab((line) => process.stderr.write(`${line}\n`))
+})
+
+describe('one button, four architectures', () => {
+  let workspace: Workspace
+  let run: FactoryRun
+
+  beforeAll(async () => {
+    workspace = await openWorkspace()
+    run = await workspace.release([])
+  })
+  afterAll(async () => {
+    await workspace[Symbol.asyncDispose]()
+  })
+
+  const images = async () => {
+    const { stdout } = await workspace.factory('images', '--json')
+    return JSON.parse(stdout) as Record<string, string | number>[]
+  }
+
+  test('ends with exit code 0 and four images that booted and said who they are', async () => {
+    expect(run.stderr).toBe('')
+    expect(run.exitCode, JSON.stringify(run.events.filter(({ type }) => type === 'step-failed'))).toBe(0)
+    const listed = await images()
+    expect(listed.map(({ arch }) => arch).toSorted()).toEqual(architectureNames.toSorted())
+    for (const image of listed) {
+      expect(image).toMatchObject({ verified: 'passed', state: 'candidate', kind: 'libvirt', cloud: 'lab' })
+    }
+  })
+
+  test('leaves the four images in the pool and nothing rented', async () => {
+    expect(await workspace.domains()).toEqual([])
+    const named = (await images()).map(({ name }) => String(name))
+    expect(await workspace.volumes('images')).toEqual(expect.arrayContaining(named))
+    expect(await workspace.volumes('factory-lab')).toEqual([])
+  })
+
+  test('publishes the very bytes that the builder made', async () => {
+    for (const image of await images()) {
+      const hash = await virshHash(String(image['name']))
+      expect(hash, String(image['name'])).toBe(image['sha256'])
+    }
+  })
+
+  test('writes an index of the four pushed images and a release.json that names what was made', async () => {
+    const finished = run.events.find((event) => event.type === 'release-finished')
+    const manifest = releaseManifest.parse(JSON.parse(await readFile(String(finished?.manifest), 'utf8')))
+    const resolved = await registryClient().resolve(
+      `localhost:5055/${workspace.name}/image:${finished?.release}`,
+      commandContext(),
+    )
+    for (const arch of architectureNames) {
+      const block = manifest.architectures[arch]?.['x-factory']
+      expect(block?.complete).toBe(true)
+      expect(block?.['oci-image']?.['digest-ref']).toBe(
+        `localhost:5055/${workspace.name}/image@${resolved.manifests[arch]}`,
+      )
+    }
+  })
+
+  test('again: nothing changed, and why; nothing is rented', async () => {
+    const again = await workspace.release([])
+    expect(again.exitCode).toBe(0)
+    expect(again.events.map(({ type }) => type)).toEqual(['nothing-changed'])
+    expect(again.events[0]).toMatchObject({ why: expect.stringMatching(/every input is the one/) })
+  })
+
+  test('each image starts with plain virsh, without the factory, and says its release on the console', async () => {
+    const finished = run.events.find((event) => event.type === 'release-finished')
+    const said = await Promise.all(
+      (await images()).map((image) =>
+        bootByHand({
+          arch: image['arch'] as never,
+          volume: String(image['name']),
+          format: String(image['format']),
+        }),
+      ),
+    )
+    for (const text of said) expect(text).toContain(`RELEASE=${finished?.release}`)
+  })
+
+  test('a changed Containerfile is planned again, with the reason', async () => {
+    await appendFile(workspace.containerfile, '\nRUN true\n')
+    const { stdout, exitCode } = await workspace.factory('plan')
+    expect(exitCode).toBe(0)
+    expect(stdout).toContain('the Containerfile changed')
+  })
+})
+
+async function virshHash(volume: string): Promise<string> {
+  const { stdout: path } = await virsh(['vol-path', volume, '--pool', 'images'])
+  const { execa } = await import('execa')
+  const { stdout } = await execa('sha256sum', [join(path.trim())])
+  return stdout.split(' ')[0] ?? ''
+}
