@@ -24,6 +24,11 @@ export async function writeRootInitramfs(
   await writeFile(join(work, 'init'), await readFile(join(import.meta.dirname, 'oci-base-init.sh'), 'utf8'))
   await chmod(join(work, 'init'), 0o755)
 
+  // The archive holds times, and the same image shall come out of the same files.
+  await execa('find', ['.', '-exec', 'touch', '-h', '-d', '@0', '{}', '+'], {
+    cwd: work,
+    timeout: deadlineMs,
+  })
   const files = await execa('find', ['.', '-mindepth', '1', '-printf', '%P\n'], {
     cwd: work,
     timeout: deadlineMs,
