@@ -15,7 +15,7 @@ packages='
 qemu-system-x86 qemu-system-arm qemu-system-ppc qemu-system-misc qemu-utils seabios ovmf qemu-efi-aarch64 ipxe-qemu
 libvirt-daemon libvirt-daemon-system libvirt-clients
 openssh-client openssh-server rsync zstd xorriso
-mmdebstrap debian-archive-keyring kmod dosfstools mtools fdisk gdisk e2fsprogs
+mmdebstrap debian-archive-keyring kmod cpio systemd dosfstools mtools fdisk gdisk e2fsprogs
 docker-registry skopeo
 '
 
