@@ -6,8 +6,11 @@ import type { BuilderLogin, BuilderRef } from './types.ts'
 /** The OpenSSH client set up for one builder: image bytes travel through it, several times faster than through ssh2. */
 export interface OpenSsh {
   /** Arguments for `ssh` that run argv on the builder as root, without a terminal. */
-  command(argv: readonly string[]): string[]
+  command(argv: readonly string[], cipher?: Cipher): string[]
 }
+
+/** Both are authenticated, and neither is ever negotiated down to anything else. */
+export type Cipher = 'aes128-gcm@openssh.com' | 'chacha20-poly1305@openssh.com'
 
 /** The name under which the pinned key stands in our own known_hosts file, whatever the address is. */
 const alias = 'factory-builder'
@@ -16,7 +19,10 @@ const alias = 'factory-builder'
 export async function openOpenSsh(ref: BuilderRef, login: BuilderLogin): Promise<OpenSsh> {
   const options = await sshOptions(ref, login)
   return {
-    command: (argv) => ['-T', ...options, '--', ref.address.host, quoteCommand(asRoot(ref, argv))],
+    command: (argv, cipher = 'aes128-gcm@openssh.com') => {
+      const words = ['--', ref.address.host, quoteCommand(asRoot(ref, argv))]
+      return ['-T', '-c', cipher, ...options, ...words]
+    },
   }
 }
 
@@ -38,7 +44,7 @@ async function sshOptions(ref: BuilderRef, login: BuilderLogin): Promise<string[
     UpdateHostKeys: 'no',
     HostKeyAlgorithms: 'ssh-ed25519',
     KexAlgorithms: 'curve25519-sha256,curve25519-sha256@libssh.org',
-    Ciphers: 'aes128-gcm@openssh.com,aes256-gcm@openssh.com',
+    Ciphers: 'aes128-gcm@openssh.com,chacha20-poly1305@openssh.com',
     IdentityFile: optionPath(login.privateKeyFile),
     IdentitiesOnly: 'yes',
     IdentityAgent: 'none',

@@ -6,6 +6,7 @@ import { formatBytes } from '#src/units.ts'
 import type { OpenSsh } from '../openssh.ts'
 import type { Shell } from '../shell.ts'
 import type { FetchedFile, FetchOptions } from '../types.ts'
+import { chooseCipher } from './cipher.ts'
 import { probeFile } from './probe.ts'
 import { watchTransfer } from './progress.ts'
 import { receivePacked } from './receive-packed.ts'
@@ -60,7 +61,8 @@ async function fetchOnce(
   try {
     await using file = await open(localPath, 'wx', 0o600)
     const { sizeBytes } = shape
-    const receipt = { ssh, remotePath, sizeBytes, maxSizeBytes, localPath, file, progress }
+    const cipher = await chooseCipher(shell)
+    const receipt = { ssh, cipher, remotePath, sizeBytes, maxSizeBytes, localPath, file, progress }
     const fetched = await (shape.way === 'plain' ? receivePlain : receivePacked)(receipt)
     await file.sync()
     await rename(localPath, destination)

@@ -21,9 +21,9 @@ export async function probeFile(shell: Shell, path: string, maxSizeBytes: number
   const what = `look at ${path}`
   const answer = await shell.run(bash(probeScript, path), { what, accept: [0, 66] })
   if (answer.exitCode === 66) throw missing(shell, path)
-  const numbers = /^(\d{1,15}) (\d{1,15}) (\d{1,9}) (\d{1,9})\n$/.exec(answer.stdout.toString())
-  if (!numbers) throw unreadable(shell, path)
-  const [size = 0, allocated = 0, sampled = 0, packed = 0] = numbers.slice(1).map(Number)
+  const words = answer.stdout.toString().trim().split(' ')
+  if (words.length !== 4 || !words.every((word) => /^\d{1,15}$/.test(word))) throw unreadable(shell, path)
+  const [size = 0, allocated = 0, sampled = 0, packed = 0] = words.map(Number)
   if (size > maxSizeBytes) throw tooLarge(path, size, maxSizeBytes)
   const dense = allocated >= size - size / 32
   const way = dense && packed >= sampled * worthwhileRatio ? 'plain' : 'packed'

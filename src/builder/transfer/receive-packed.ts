@@ -4,7 +4,7 @@ import { basename, dirname } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createZstdDecompress } from 'node:zlib'
 import { FactoryError } from '#src/errors.ts'
-import type { OpenSsh } from '../openssh.ts'
+import type { Cipher, OpenSsh } from '../openssh.ts'
 import { startDigest } from './digest.ts'
 import type { RunningDigest } from './digest.ts'
 import type { TransferProgress } from './progress.ts'
@@ -16,6 +16,7 @@ import type { FetchedFile } from '../types.ts'
 
 export interface Receipt {
   ssh: OpenSsh
+  cipher: Cipher
   remotePath: string
   /** What the builder said before. */
   sizeBytes: number
@@ -30,11 +31,11 @@ const writeBytes = 1024 * 1024
 
 /** Receives the extents of a sparse file as a compressed stream and writes each where it belongs. */
 export async function receivePacked(receipt: Receipt): Promise<FetchedFile> {
-  const { ssh, remotePath, progress } = receipt
+  const { remotePath, progress } = receipt
   const words = [dirname(remotePath), basename(remotePath)]
   const stop = new AbortController()
   const signal = AbortSignal.any([progress.signal, stop.signal])
-  const sender = startSender(ssh, sendPackedScript, words, 'pipe', signal)
+  const sender = startSender(receipt, sendPackedScript, words, 'pipe', signal)
   const hash = createHash('sha256')
   const stream = sender.stdout
   if (!stream) throw new Error('ssh has no standard output')

@@ -12,12 +12,12 @@ const lookMs = 40
  * and the hashing thread follows behind. The builder's digest is the one of the file itself here.
  */
 export async function receivePlain(receipt: Receipt): Promise<FetchedFile> {
-  const { ssh, remotePath, localPath, sizeBytes, file, progress } = receipt
+  const { remotePath, localPath, sizeBytes, file, progress } = receipt
   const extents = sizeBytes === 0 ? [] : [{ offset: 0, length: sizeBytes }]
   await using digest = startDigest(localPath, { sizeBytes, extents })
   const stop = new AbortController()
   const signal = AbortSignal.any([progress.signal, stop.signal])
-  const sender = startSender(ssh, sendPlainScript, [remotePath], file.fd, signal)
+  const sender = startSender(receipt, sendPlainScript, [remotePath], file.fd, signal)
 
   const ended = sender.then(() => 'ended' as const)
   do {

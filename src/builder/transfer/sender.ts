@@ -1,6 +1,6 @@
 import { execa } from 'execa'
 import { FactoryError } from '#src/errors.ts'
-import type { OpenSsh } from '../openssh.ts'
+import type { Cipher, OpenSsh } from '../openssh.ts'
 import { bash } from '../shell.ts'
 import { lastWords } from '../text.ts'
 
@@ -10,13 +10,13 @@ export type Sender = ReturnType<typeof startSender>
 
 /** Starts a sending script on the builder, its standard output a pipe or one of our own files. */
 export function startSender(
-  ssh: OpenSsh,
+  { ssh, cipher }: { ssh: OpenSsh; cipher: Cipher },
   script: string,
   words: readonly string[],
   stdout: 'pipe' | number,
   signal: AbortSignal,
 ) {
-  return execa('ssh', ssh.command(bash(script, ...words)), {
+  return execa('ssh', ssh.command(bash(script, ...words), cipher), {
     stdin: 'ignore',
     // The types know the descriptors 3 to 9 only.
     stdout: stdout as 'pipe' | 3,
