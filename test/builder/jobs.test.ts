@@ -1,5 +1,6 @@
 import { appendFile, readFile, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { openBuilder } from '#src/builder/session.ts'
 import type { Builder } from '#src/builder/types.ts'
@@ -52,6 +53,19 @@ describe('a job', () => {
     expect(await followed.state).toEqual({ exitCode: 5, logBytes: 19 })
     expect(followed.lines).toEqual(['one', 'two', 'no line end'])
     expect(followed.bytes()).toEqual(await logOf(server, 'short'))
+  })
+
+  test('is not said to be over before its last bytes have been taken', async () => {
+    await using server = await startSshServer()
+    await using builder = await open(server)
+    await builder.startJob('slow-reader', 'seq 1000')
+    const chunks: Buffer[] = []
+    const onBytes = async (bytes: Uint8Array) => {
+      await sleep(300)
+      chunks.push(Buffer.from(bytes))
+    }
+    await builder.followJob('slow-reader', { fromByte: 0, limitMs, onLine: () => {}, onBytes })
+    expect(Buffer.concat(chunks)).toEqual(await logOf(server, 'slow-reader'))
   })
 
   test('runs with pipefail and without unset variables, as its scripts rely on', async () => {
