@@ -119,6 +119,7 @@ export const journalRecord = z.discriminatedUnion('type', [
     target: z.string().optional(),
   }),
   z.object({ type: z.literal('lease-acquired'), release: z.string(), ref: builderRef }),
+  z.object({ type: z.literal('lease-kept'), release: z.string(), leaseId: z.string() }),
   z.object({ type: z.literal('lease-released'), release: z.string(), leaseId: z.string() }),
   z.object({
     type: z.literal('container-built'),

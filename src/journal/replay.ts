@@ -23,6 +23,8 @@ export interface LeaseState {
   /** The destination that is verified, `cloud/region`. */
   target?: string
   ref?: BuilderRef
+  /** Left running on purpose, by --keep-builders. */
+  kept: boolean
   released: boolean
 }
 
@@ -117,12 +119,18 @@ function applyToRelease(state: FactoryState, release: ReleaseState, record: Stor
         purpose: record.purpose,
         dataBytes: record.dataBytes,
         ...(record.target === undefined ? {} : { target: record.target }),
+        kept: false,
         released: false,
       })
       return
     case 'lease-acquired': {
       const taken = state.leases.find(({ lease }) => lease.id === record.ref.leaseId)
       if (taken) taken.ref = record.ref as BuilderRef
+      return
+    }
+    case 'lease-kept': {
+      const taken = state.leases.find(({ lease }) => lease.id === record.leaseId)
+      if (taken) taken.kept = true
       return
     }
     case 'lease-released': {

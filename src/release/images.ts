@@ -24,7 +24,11 @@ export interface ListedImage {
 export function listImages(state: FactoryState, require: Requirement): ListedImage[] {
   return state.releases
     .toReversed()
-    .flatMap((release) => release.images.map((published) => listed(state, release, published, require)))
+    .flatMap((release) => inOrder(release).map((published) => listed(state, release, published, require)))
+}
+
+function inOrder({ builds, images }: ReleaseState): PublishedImage[] {
+  return builds.flatMap(({ arch }) => images.filter(({ image }) => image.arch === arch))
 }
 
 function listed(

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import pRetry from 'p-retry'
 import type { ArchitectureName } from '#arch/index.ts'
 import type { BuilderPool, Image, Lease } from '#clouds/types.ts'
 import { makeAccess, secretsDirectory } from '#src/builder/keys.ts'
@@ -29,7 +30,7 @@ export interface Rented {
   login: BuilderLogin
 }
 
-const giveBackLimitMs = 5 * 60_000
+const giveBackLimitMs = 10 * 60_000
 
 /**
  * Rents a machine for as long as `work` takes. The lease is in the journal before the cloud is asked; the
@@ -50,7 +51,7 @@ export async function withMachine<T>(
     return result
   } finally {
     const keep = failed && scope.keepBuilders && request.purpose === 'build' && !scope.signal.aborted
-    if (keep) announceKept(scope, request)
+    if (keep) keepRented(scope, request, lease.id)
     else await giveBack(scope, request, lease.id)
   }
 }
@@ -109,7 +110,13 @@ async function giveBack(scope: ReleaseScope, request: LeaseRequest, leaseId: str
   const limits = { limitMs: giveBackLimitMs, signal: new AbortController().signal }
   try {
     await runStep(scope, place(request, 'give-back'), limits, async (ctx) => {
-      await request.pool.release(leaseId, ctx)
+      await pRetry(() => request.pool.release(leaseId, ctx), {
+        retries: 3,
+        minTimeout: 2000,
+        randomize: true,
+        signal: ctx.signal,
+        onFailedAttempt: ({ error }) => ctx.log(`not given back yet: ${error.message}`),
+      })
       scope.journal.append({ type: 'lease-released', release: scope.release, leaseId })
       await forgetKeys(leaseId)
       return { result: undefined, summary: `gave ${leaseId} back to ${request.cloud}` }
@@ -135,7 +142,22 @@ export async function forgetKeys(leaseId: string): Promise<void> {
   await rm(await keysDirectory(leaseId), { recursive: true, force: true })
 }
 
-function announceKept(scope: ReleaseScope, request: LeaseRequest): void {
+/**
+ * Gives back what earlier releases of this state directory still have rented: their engine is gone, or could not
+ * give it back. What --keep-builders left is somebody's, and ends with its lease.
+ */
+export async function giveBackLeftovers(scope: ReleaseScope): Promise<void> {
+  const { leases } = replay(scope.journal.read())
+  for (const { lease, cloud, purpose, dataBytes, target, released, kept } of leases) {
+    const pool = scope.clouds.get(cloud)?.builders
+    if (released || kept || lease.release === scope.release || !pool) continue
+    const request = { arch: lease.arch, cloud, pool, purpose, dataBytes }
+    await giveBack(scope, target === undefined ? request : { ...request, target }, lease.id)
+  }
+}
+
+function keepRented(scope: ReleaseScope, request: LeaseRequest, leaseId: string): void {
+  scope.journal.append({ type: 'lease-kept', release: scope.release, leaseId })
   scope.listener({
     type: 'warning',
     at: scope.now(),

@@ -8,6 +8,7 @@ import { buildArchitecture } from './build.ts'
 import { destinationsOf } from './destinations.ts'
 import { writeIndex } from './index-step.ts'
 import type { ReleaseInputs } from './inputs.ts'
+import { giveBackLeftovers } from './lease.ts'
 import { writeManifest } from './manifest.ts'
 import { judge } from './outcome.ts'
 import type { Plan } from './plan.ts'
@@ -48,6 +49,7 @@ export async function runRelease(
     builds: plan.builds.map(({ arch, why }) => ({ arch, why })),
     destinations: plan.destinations.map(shownDestination),
   })
+  await giveBackLeftovers(scope)
   await Promise.all(plan.builds.map((build) => oneArchitecture(scope, plan, inputs, build.arch)))
   const outcome = parts.signal.aborted ? 'interrupted' : await conclude(scope)
   const durationMs = now() - startedAt

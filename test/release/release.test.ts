@@ -179,3 +179,23 @@ test('a release of one architecture alone moves no channel', async () => {
   expect(factory.world.calls.filter((call) => call === 'container s390x')).toHaveLength(1)
   expect(factory.state().candidate).toBe(whole.release)
 })
+
+test('what an earlier release left rented is given back by the next one, but not what was kept on purpose', async () => {
+  await using factory = await scriptedFactory()
+  const { release } = resultOf(await factory.release())
+  const common = { owner: 'lab', release, arch: 'x86_64', expires: '2030-01-01T00:00:00Z' } as const
+  for (const id of ['lost', 'kept']) {
+    factory.append({
+      type: 'lease-taken',
+      release,
+      cloud: 'lab',
+      lease: { ...common, id },
+      purpose: 'build',
+      dataBytes: 1,
+    })
+    factory.world.rented.add(`lab/${id}`)
+  }
+  factory.append({ type: 'lease-kept', release, leaseId: 'kept' })
+  await factory.release({ force: true })
+  expect(factory.world.rented).toEqual(new Set(['lab/kept']))
+})

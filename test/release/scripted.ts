@@ -12,6 +12,7 @@ import { FactoryError } from '#src/errors.ts'
 import type { FailureClass } from '#src/errors.ts'
 import type { FactoryEvent, StepName } from '#src/events.ts'
 import { openJournal } from '#src/journal/journal.ts'
+import type { JournalRecord } from '#src/journal/records.ts'
 import { replay } from '#src/journal/replay.ts'
 import { buildKeyOf } from '#src/release/input-facts.ts'
 import { planNow } from '#src/release/last-release.ts'
@@ -251,6 +252,8 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
     /** Steps as events told them, `arch step` → how often each was started. */
     started: (step: StepName) =>
       world.events.filter((event) => event.type === 'step-started' && event.step === step).length,
+    /** What an engine wrote that was cut off. */
+    append: (record: JournalRecord) => journal.append(record),
     /** What a new process would see: only what is on the disk. */
     reopen() {
       journal[Symbol.dispose]()
