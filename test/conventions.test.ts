@@ -20,7 +20,9 @@ test('every error code of the program has a row in docs/errors.md, and every row
   const sources = ['src', 'clouds'].flatMap((directory) => filesBelow(directory, '.ts'))
   const text = sources.map((source) => readFileSync(source, 'utf8')).join('\n')
   const used = [...text.matchAll(/\bcode: '([a-z0-9]+(?:-[a-z0-9]+)+)'/g)].map((match) => match[1] as string)
-  const rows = [...read('docs/errors.md').matchAll(/^\| `([a-z0-9-]+)` \|/gm)].map((match) => match[1] as string)
+  const rows = [...read('docs/errors.md').matchAll(/^\| `([a-z0-9-]+)` \|/gm)].map(
+    (match) => match[1] as string,
+  )
   expect(rows).toEqual(rows.toSorted())
   expect([...new Set(used)].filter((code) => !rows.includes(code))).toEqual([])
   expect(rows.filter((code) => !text.includes(`'${code}'`))).toEqual([])
