@@ -6,9 +6,8 @@ const uriSchemes = ['qemu:', 'qemu+unix:', 'qemu+ssh:']
 const uriParameters = ['keyfile', 'known_hosts', 'socket', 'mode', 'proxy', 'netcat']
 const leastMemoryBytes = 256 * 1024 ** 2
 
-const uri = z.string().superRefine((text, context) => {
-  const problem = uriProblem(text)
-  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem })
+const uri = z.string().refine((text) => uriProblem(text) === undefined, {
+  error: ({ input }) => uriProblem(String(input)),
 })
 
 const resourceName = z

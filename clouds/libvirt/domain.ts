@@ -38,7 +38,8 @@ export interface DomainDefinition {
 /**
  * The definition of a machine that exists only while it runs: when it powers itself off, for whatever reason,
  * nothing of it is left but its volumes. Disks are unsafe on purpose: what does not survive a crash of the
- * hypervisor is built again.
+ * hypervisor is built again. A pool that fills up is an input/output error in the machine: by default QEMU would
+ * stop it without a word.
  */
 export function domainXml(definition: DomainDefinition): string {
   const { name, arch, type, cpus, memoryBytes, metadata, disks, consolePath, port } = definition
@@ -91,7 +92,7 @@ function diskXml(disk: DomainDisk, index: number, bootable: boolean): Xml {
   const boot = bootable && index === 0 ? xml`<boot order="1"/>` : undefined
   const readOnly = disk.readOnly ? xml`<readonly/>` : undefined
   return xml`<disk type="file" device="disk">
-      <driver name="qemu" type="${disk.format}" cache="unsafe" discard="unmap"/>
+      <driver name="qemu" type="${disk.format}" cache="unsafe" discard="unmap" error_policy="report"/>
       <source file="${disk.path}"/>
       <target dev="${target}" bus="virtio"/>
       <serial>${disk.serial}</serial>${boot}${readOnly}

@@ -3,7 +3,7 @@ import { architectureNames } from '#arch/index.ts'
 import type { Image, ImageKey } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import type { Pool } from './pools.ts'
-import { type VirshOptions } from './virsh.ts'
+import type { VirshOptions } from './virsh.ts'
 import { readSmallVolume } from './volumes.ts'
 
 /**

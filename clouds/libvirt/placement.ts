@@ -7,7 +7,7 @@ import type { LibvirtBase } from './config.ts'
 import type { DirectBoot } from './domain.ts'
 import type { Hypervisor } from './hypervisor.ts'
 import { recordedRegion } from './lease-record.ts'
-import { type Pool, openPool } from './pools.ts'
+import { type Pool, assertSpace, openPool } from './pools.ts'
 import { machineNames } from './rented.ts'
 import { type LibvirtSettings, builderPoolName } from './settings.ts'
 import { type Volume, findVolume } from './volumes.ts'
@@ -20,6 +20,9 @@ export interface Place {
   boot?: DirectBoot | undefined
   user: string
 }
+
+/** Below this not even a small build or a first boot gets through; how much more is needed shows later. */
+const leastBytes = { build: 1024 ** 3, verify: 128 * 1024 ** 2 } as const
 
 /**
  * Finds where the machine of a lease can run: where it was rented before, the one hypervisor with the image, or among
@@ -57,6 +60,7 @@ async function lookAt(
   ctx: Context,
 ): Promise<Place> {
   const pool = await openPool(hypervisor, builderPoolName(settings), ctx)
+  assertSpace(pool, leastBytes[spec.purpose], 'a machine')
   const { image, arch } = spec
   if (image) {
     const { id: path, format, sizeBytes: capacityBytes } = image

@@ -1,0 +1,123 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { statSync } from 'node:fs'
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { cloudConfigurations, openCloud } from '#clouds/index.ts'
+import { imageVolumeNames } from '#clouds/libvirt/image-marker.ts'
+import { probeGuests } from '#clouds/libvirt/probe-guest.ts'
+import type { BuilderSpec, Cloud, ImageKey } from '#clouds/types.ts'
+import { makeAccess } from '#src/builder/keys.ts'
+import type { Artifact } from '#src/artifact/types.ts'
+import type { CloudFixture } from '#test/contract/cloud.ts'
+import { type TestPool, createTestPool, localUri, putVolume } from './libvirt-pool.ts'
+
+export interface LibvirtFixture extends CloudFixture {
+  readonly pool: TestPool
+  /** A directory of the test. */
+  readonly directory: string
+  open(overrides?: object, stateDirectory?: string): Promise<Cloud>
+  /** Writes a raw artifact: that many MiB of content that nobody else has, then a hole. */
+  makeArtifact(name: string, contentMiB: number, sizeMiB: number): Promise<Artifact>
+}
+
+export const tinyBase = 'tiny.raw'
+const mebibyte = 1024 ** 2
+
+/** A cloud on this machine's own libvirt with a pool of its own; its base disk is a boot sector that says a line and halts. */
+export async function createLibvirtFixture(): Promise<LibvirtFixture> {
+  const pool = await createTestPool()
+  const directory = await mkdtemp(join(tmpdir(), 'factory-test-'))
+  await writeFile(join(directory, tinyBase), probeGuests.x86_64.disk!())
+  await putVolume(pool, tinyBase, join(directory, tinyBase))
+  const owner = `test-${randomBytes(3).toString('hex')}`
+  const { authorizedKey, hostPublicKey, hostPrivateKeyFile } = await makeAccess(join(directory, 'keys'))
+  const spec: BuilderSpec = {
+    arch: 'x86_64',
+    purpose: 'build',
+    dataBytes: 64 * mebibyte,
+    leaseMs: 600_000,
+    access: { authorizedKey, hostPublicKey, hostPrivateKeyFile },
+  }
+  const written = {
+    kind: 'libvirt',
+    uri: localUri,
+    pool: pool.name,
+    base: { x86_64: { volume: tinyBase } },
+    memory: '256 MiB',
+    accelerator: 'tcg',
+  }
+  const stateDirectory = join(directory, 'state')
+  const makeArtifact = (name: string, contentMiB: number, sizeMiB: number) =>
+    writeArtifact(join(directory, name), contentMiB, sizeMiB)
+
+  return {
+    owner,
+    pool,
+    directory,
+    spec,
+    artifact: await makeArtifact('disk.raw', 96, 256),
+    makeArtifact,
+    async open(overrides = {}, state = stateDirectory) {
+      const configuration = cloudConfigurations.libvirt.parse({ ...written, ...overrides })
+      return await openCloud('test', configuration, { owner, stateDirectory: state })
+    },
+    async plantForeign(key) {
+      await putVolume(pool, imageVolumeNames(key).volume, join(directory, tinyBase))
+    },
+    async killPublish(artifact, key) {
+      const settings = { owner, stateDirectory }
+      await publishAndKill(pool, written, settings, artifact, key)
+    },
+    async [Symbol.asyncDispose]() {
+      await pool[Symbol.asyncDispose]()
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+async function writeArtifact(path: string, contentMiB: number, sizeMiB: number): Promise<Artifact> {
+  const content = randomBytes(contentMiB * mebibyte)
+  await writeFile(path, content)
+  await truncate(path, sizeMiB * mebibyte)
+  const hash = createHash('sha256').update(content)
+  for (let hole = contentMiB; hole < sizeMiB; hole += 1) hash.update(Buffer.alloc(mebibyte))
+  const sizeBytes = sizeMiB * mebibyte
+  const sha256 = hash.digest('hex')
+  const contentBytes = content.length
+  return { arch: 'x86_64', format: 'raw', path, sha256, sizeBytes, virtualBytes: sizeBytes, contentBytes }
+}
+
+const publisher = `
+import { openCloud } from '#clouds/index.ts'
+const [configuration, settings, artifact, key] = JSON.parse(process.argv[1])
+const cloud = await openCloud('test', configuration, settings)
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+await cloud.images.publish(artifact, key, { signal: AbortSignal.timeout(60000), emit() {}, log() {}, now: Date.now, sleep })
+`
+
+/** The publisher and its virsh are one process group, killed as soon as the volume of the image has some content. */
+async function publishAndKill(
+  pool: TestPool,
+  written: object,
+  settings: object,
+  artifact: Artifact,
+  key: ImageKey,
+): Promise<void> {
+  const { volume } = imageVolumeNames(key)
+  const configuration = cloudConfigurations.libvirt.parse(written)
+  const words = JSON.stringify([configuration, settings, artifact, key])
+  const cwd = new URL('../..', import.meta.url).pathname
+  const argv = ['--input-type=module', '--eval', publisher, words]
+  const child = spawn(process.execPath, argv, { cwd, detached: true, stdio: ['ignore', 'ignore', 'inherit'] })
+  const ended = once(child, 'exit')
+  const hasContent = () => (statSync(join(pool.path, volume), { throwIfNoEntry: false })?.blocks ?? 0) > 0
+  while (!hasContent() && child.exitCode === null) {
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+  process.kill(-child.pid!, 'SIGKILL')
+  await ended
+  if (child.exitCode !== null) throw new Error('the kill came too late')
+}
