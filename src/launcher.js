@@ -6,6 +6,8 @@ if (major < 24) {
   console.error('Run it through npm, which brings its own Node: npx factory --help  (after: npm ci)')
   process.exitCode = 2
 } else {
+  // A reader that goes away (| head, a closed terminal) must not end a release: what is rented has to be given back.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
   const { main } = await import('./cli.ts')
   process.exitCode = await main(process.argv.slice(2))
 }

@@ -109,7 +109,7 @@ function connectionLost(what: string, cause?: unknown): FactoryError {
   return new FactoryError({
     code: 'connection-lost',
     message: `the connection broke during ${what}`,
-    hint: 'Nobody knows whether the command ran; release again, finished steps are kept.',
+    hint: 'Nobody knows whether the command ran; release again: the architectures that are done are kept.',
     class: 'infra',
     cause,
   })

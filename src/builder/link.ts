@@ -113,7 +113,7 @@ function unreachable(
     message: `${where} ${what} ${formatDuration(limitMs)}; last attempt: ${reason(cause)}`,
     hint: login
       ? 'It answers but does not know our key: its first-boot configuration (cloud-init) did not run to the end; look at its console.'
-      : 'Look whether the machine still runs and at its console; when it was only the network, release again: finished steps are kept.',
+      : 'Its last console lines are in the give-back log (factory logs ARCH --step give-back); when it was only the network, release again: the architectures that are done are kept.',
     class: 'infra',
     cause,
     context: { machine: ref.machine, arch: ref.arch, limitMs },

@@ -11,7 +11,6 @@ export function onInterruption(resumeCommand: string): Disposable & { signal: Ab
       process.stderr.write(`\nDetached. What is rented ends with its lease. Go on with: ${resumeCommand}\n`)
       process.exit(130)
     }
-    process.stderr.write(`\n${name}: giving the builders back; once more detaches at once\n`)
     stop.abort(
       new FactoryError({
         code: 'interrupted',
@@ -20,6 +19,7 @@ export function onInterruption(resumeCommand: string): Disposable & { signal: Ab
         class: 'interrupted',
       }),
     )
+    process.stderr.write(`\n${name}: giving the builders back; once more detaches at once\n`)
   }
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
   for (const name of signals) process.on(name, interrupt)

@@ -1,4 +1,5 @@
 import { openStore } from '#src/artifact/store.ts'
+import { quoteCommand } from '#src/builder/quote.ts'
 import { openBuilder } from '#src/builder/session.ts'
 import type { ReleaseOptions } from '#src/cli.ts'
 import { loadConfiguration } from '#src/config/load.ts'
@@ -11,7 +12,10 @@ import { replay } from '#src/journal/replay.ts'
 import { registryClient } from '#src/registry/client.ts'
 import { readInputs } from '#src/release/inputs.ts'
 import { planNow } from '#src/release/last-release.ts'
+import { giveBackLeftovers } from '#src/release/lease.ts'
 import { runRelease } from '#src/release/release.ts'
+import type { EngineParts } from '#src/release/scope.ts'
+import { unfinishedRelease } from '#src/release/unfinished.ts'
 import { summaryRows } from './summary-rows.ts'
 import { chooseListener } from '#src/ui/choose.ts'
 import { summaryTable } from '#src/ui/summary.ts'
@@ -32,7 +36,7 @@ export async function releaseCommand(
   const configuration = await loadConfiguration(options.config, process.cwd())
   using _lock = lockEngine(configuration.stateDirectory)
   using journal = openJournal(configuration.stateDirectory)
-  using interruption = onInterruption(`factory -c ${configuration.file} release`)
+  using interruption = onInterruption(resumeCommand())
   const ctx = commandContext(interruption.signal)
   const clouds = await openClouds(configuration)
   const registry = registryClient({ authFile: configuration.image.authFile })
@@ -41,34 +45,33 @@ export async function releaseCommand(
   const inputs = await readInputs(configuration, { registry, architectures: options.arch }, ctx)
   const known = { clouds, store, state: replay(journal.read()) }
   const planned = await planNow(configuration, known, inputs, selection)
-  const mask = await secretsOf(configuration)
+  const mask = await secretsOf(configuration, inputs)
   const screen = chooseListener(options.output, process.stderr)
+  const parts: EngineParts = {
+    configuration,
+    stateDirectory: configuration.stateDirectory,
+    journal,
+    store,
+    clouds,
+    container: podman,
+    disk: bib,
+    registry,
+    openBuilder: async (ref, login, session) =>
+      await openBuilder(ref, login, session, { readyLimitMs: configuration.limits.boot }),
+    listener: screen.listen,
+    signal: interruption.signal,
+    now: Date.now,
+    mask: mask.text,
+    keepBuilders: options.keepBuilders ?? false,
+  }
   try {
+    const resuming = unfinishedRelease(known.state, planned.key, configuration.require)
+    await giveBackLeftovers(parts, resuming?.release)
     if (planned.nothingChanged) {
       screen.listen({ type: 'nothing-changed', at: Date.now(), key: planned.key, ...planned.nothingChanged })
       return 0
     }
-    const result = await runRelease(
-      {
-        configuration,
-        stateDirectory: configuration.stateDirectory,
-        journal,
-        store,
-        clouds,
-        container: podman,
-        disk: bib,
-        registry,
-        openBuilder: async (ref, login, session) =>
-          await openBuilder(ref, login, session, { readyLimitMs: configuration.limits.boot }),
-        listener: screen.listen,
-        signal: interruption.signal,
-        now: Date.now,
-        mask: mask.text,
-        keepBuilders: options.keepBuilders ?? false,
-      },
-      planned,
-      inputs,
-    )
+    const result = await runRelease(parts, planned, inputs)
     await screen.close()
     if (options.output !== 'json') process.stdout.write(summaryTable(summaryRows(result.state)))
     if (result.outcome === 'interrupted') interruption.signal.throwIfAborted()
@@ -76,4 +79,11 @@ export async function releaseCommand(
   } finally {
     await screen.close()
   }
+}
+
+/** The same command line once more, ready to paste. */
+function resumeCommand(): string {
+  const home = process.env['FACTORY_HOME']
+  const command = quoteCommand(['npx', 'factory', ...process.argv.slice(2)])
+  return home === undefined ? command : `FACTORY_HOME=${quoteCommand([home])} ${command}`
 }

@@ -1,31 +1,21 @@
 import { readFile } from 'node:fs/promises'
 import type { Configuration } from '#src/config/types.ts'
-import { createMask } from '#src/mask.ts'
+import { type Mask, createMask } from '#src/mask.ts'
+import { credentialsFor } from '#src/registry/credentials.ts'
+import type { ReleaseInputs } from '#src/release/inputs.ts'
 
-/** A mask that knows every secret of the configuration: build secrets and registry credentials. */
-export async function secretsOf(configuration: Configuration): Promise<ReturnType<typeof createMask>> {
-  const { source, authFile } = configuration.image
+/** A mask that knows every secret of a release: build secrets, and the credentials of the registries that it uses. */
+export async function secretsOf(configuration: Configuration, inputs: ReleaseInputs): Promise<Mask> {
+  const { source, authFile, push } = configuration.image
   const mask = createMask()
   const files = source.kind === 'containerfile' ? Object.values(source.secrets) : []
   for (const file of files) mask.add(await readFile(file, 'utf8').catch(() => ''))
-  if (authFile !== undefined) addCredentials(mask, await readFile(authFile, 'utf8').catch(() => '{}'))
-  return mask
-}
 
-/** containers-auth.json(5): base64 of `user:password`, or a token, for each registry. */
-function addCredentials(mask: ReturnType<typeof createMask>, text: string): void {
-  let parsed: { auths?: Record<string, { auth?: string; identitytoken?: string }> }
-  try {
-    parsed = JSON.parse(text) as typeof parsed
-  } catch {
-    return
+  const images = [...inputs.bases, ...Object.values(inputs.diskBuilders), inputs.existing]
+  const references = [...images.map((image) => image?.reference), push].filter((text) => text !== undefined)
+  for (const { auth } of Object.values(await credentialsFor(references, authFile))) {
+    mask.add(auth)
+    mask.add(Buffer.from(auth, 'base64').toString().split(':').slice(1).join(':'))
   }
-  for (const { auth, identitytoken } of Object.values(parsed.auths ?? {})) {
-    if (auth !== undefined) {
-      mask.add(auth)
-      const password = Buffer.from(auth, 'base64').toString().split(':').slice(1).join(':')
-      mask.add(password)
-    }
-    if (identitytoken !== undefined) mask.add(identitytoken)
-  }
+  return mask
 }

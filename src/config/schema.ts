@@ -12,11 +12,14 @@ const architecture = z.enum(architectureNames)
 const name = z.string().max(40, wordRule).regex(word, wordRule)
 const path = z.string().min(1, 'is an empty path')
 
+/** Timers hold 31 bits of milliseconds. */
+const longestMs = 24 * 86_400_000
+
 const duration = z
   .string()
   .refine(
-    (text) => (parseDuration(text) ?? 0) > 0,
-    'is no duration: write a number and ms, s, m, h or d, like "90s" or "2h"',
+    (text) => (parseDuration(text) ?? 0) > 0 && (parseDuration(text) ?? 0) <= longestMs,
+    'is no duration up to 24d: write a number and ms, s, m, h or d, like "90s" or "2h"',
   )
 
 const size = z

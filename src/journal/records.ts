@@ -146,6 +146,8 @@ export const journalRecord = z.discriminatedUnion('type', [
     arch: architecture,
     buildKey: z.string(),
     identity: z.string(),
+    /** Digest of the pushed container manifest, where `image.push` is set. */
+    pushedDigest: z.string().optional(),
     artifacts: z.array(artifact),
   }),
   z.object({ type: z.literal('image-published'), release: z.string(), image }),

@@ -40,6 +40,8 @@ export interface CollectedBuild {
   buildKey: string
   /** What a booted image of this build says of itself. */
   identity: string
+  /** Digest of the pushed container manifest, where `image.push` is set. */
+  pushedDigest?: string
   artifacts: CollectedArtifact[]
 }
 
@@ -55,7 +57,8 @@ export interface ReleaseState {
   owner: string
   imageName: string
   inputs: unknown
-  builds: { arch: ArchitectureName; buildKey: string; why: string }[]
+  /** `collected` when the artifacts are here, whichever release made them. */
+  builds: { arch: ArchitectureName; buildKey: string; why: string; collected: boolean }[]
   destinations: PlannedDestination[]
   openedAt: number
   durationMs?: number
@@ -90,7 +93,11 @@ function apply(state: FactoryState, record: StoredRecord): void {
     return
   }
   if (record.type === 'release-opened') {
-    const { release, key, owner, imageName, inputs, builds, destinations, at } = record
+    const { release, key, owner, imageName, inputs, destinations, at } = record
+    const builds = record.builds.map((build) => ({
+      ...build,
+      collected: state.collected.has(build.buildKey),
+    }))
     const opened = { release, key, owner, imageName, inputs, builds, destinations, openedAt: at }
     state.releases.push({ ...opened, steps: [], containers: {}, images: [] })
     return
@@ -150,8 +157,10 @@ function applyToRelease(state: FactoryState, release: ReleaseState, record: Stor
       release.index = { reference: record.reference, digest: record.digest }
       return
     case 'artifacts-collected': {
-      const { release: builtIn, arch, buildKey, identity, artifacts } = record
-      state.collected.set(buildKey, { release: builtIn, arch, buildKey, identity, artifacts })
+      const { release: builtIn, arch, buildKey, identity, artifacts, pushedDigest } = record
+      const collected = { release: builtIn, arch, buildKey, identity, artifacts }
+      state.collected.set(buildKey, pushedDigest === undefined ? collected : { ...collected, pushedDigest })
+      for (const build of release.builds) if (build.buildKey === buildKey) build.collected = true
       return
     }
     case 'image-published':

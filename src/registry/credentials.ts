@@ -3,7 +3,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { FactoryError } from '#src/errors.ts'
-import type { Reference } from './reference.ts'
+import { parseReference, type Reference } from './reference.ts'
 
 export interface Credentials {
   user: string
@@ -32,6 +32,26 @@ export async function findCredentials(
     if (auth !== undefined) return decode(auth, candidate)
   }
   return undefined
+}
+
+/**
+ * The credentials for these images and repositories and for nothing else, in the form of containers-auth.json(5):
+ * repository → base64 of `user:password`.
+ */
+export async function credentialsFor(
+  references: readonly string[],
+  file: string | undefined,
+): Promise<Record<string, { auth: string }>> {
+  const auths: Record<string, { auth: string }> = {}
+  for (const text of references) {
+    const named = parseReference(text)
+    if ('problem' in named) continue
+    const found = await findCredentials(named, file)
+    if (found === undefined) continue
+    const auth = Buffer.from(`${found.user}:${found.password}`).toString('base64')
+    auths[`${named.registry}/${named.repository}`] = { auth }
+  }
+  return auths
 }
 
 function usualFiles(environment: NodeJS.ProcessEnv): string[] {

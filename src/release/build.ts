@@ -12,13 +12,17 @@ import type { CollectedArtifact } from '#src/journal/records.ts'
 import { type CollectedBuild, replay } from '#src/journal/replay.ts'
 import { formatBytes, formatDuration } from '#src/units.ts'
 import { buildBudget } from './budget.ts'
-import { containerRequest, originTag, remoteAuthFile, sendSources } from './container-step.ts'
+import { containerRequest, originTag, sendSources } from './container-step.ts'
 import { identityOf } from './identity.ts'
 import type { ReleaseInputs } from './inputs.ts'
-import { withMachine } from './lease.ts'
+import { isLeaseFailure, withMachine } from './lease.ts'
 import type { Plan } from './plan.ts'
 import { type ReleaseScope, releaseContext } from './scope.ts'
+import { stateOf } from './state.ts'
 import { runStep } from './step.ts'
+
+/** A builder may say what it likes about sizes; disks are 10 GiB unless the configuration asks for more. */
+const largestDiskBytes = 256 * 1024 ** 3
 
 interface BuildScope {
   scope: ReleaseScope
@@ -55,7 +59,9 @@ export async function buildArchitecture(
   const identity = identityOf({ imageName: configuration.image.name, release, buildKey, arch })
   const built = configuration.image.source.kind === 'ref' ? '' : identity
   const artifacts = await onSomeCloud({ scope, inputs, arch, buildKey, formats, identity: built })
-  const collected = { release, arch, buildKey, identity: built, artifacts }
+  const pushedDigest = stateOf(scope).containers[arch]?.pushedDigest
+  const made = { release, arch, buildKey, identity: built, artifacts }
+  const collected = pushedDigest === undefined ? made : { ...made, pushedDigest }
   scope.journal.append({ type: 'artifacts-collected', ...collected })
   return collected
 }
@@ -79,7 +85,8 @@ async function onSomeCloud(build: BuildScope): Promise<CollectedArtifact[]> {
     } catch (error) {
       const { class: failureClass, message } = asFactoryError(error)
       const next = names[index + 1]
-      if (next === undefined || (failureClass !== 'capacity' && failureClass !== 'quota')) throw error
+      const elsewhere = isLeaseFailure(error) && !['user', 'bug', 'interrupted'].includes(failureClass)
+      if (next === undefined || !elsewhere || scope.signal.aborted) throw error
       warn(build, `${name} has no ${arch} machine (${message}): trying ${next}`)
     }
   }
@@ -95,7 +102,8 @@ async function onCloud(build: BuildScope, cloud: string, budget: DiskBudget): Pr
   try {
     return await onMachine(build, cloud, budget.totalBytes, budget)
   } catch (error) {
-    if (asFactoryError(error).class !== 'disk-full' || build.scope.signal.aborted) throw error
+    const full = asFactoryError(error).class === 'disk-full' && !isLeaseFailure(error)
+    if (!full || build.scope.signal.aborted) throw error
     const twice = budget.totalBytes * 2
     warn(build, `the ${build.arch} builder's disk was full: once more with ${formatBytes(twice)}`)
     return await onMachine(build, cloud, twice, budget)
@@ -176,14 +184,12 @@ async function pushStep(build: BuildScope, builder: Builder, jobId: string): Pro
   const repository = scope.configuration.image.push
   if (repository === undefined || scope.configuration.image.source.kind === 'ref') return
   await runStep(scope, { arch, step: 'push' }, { limitMs: scope.configuration.limits.build }, async (ctx) => {
-    const auth = remoteAuthFile(scope)
     const request = {
       jobId,
       tag: originTag(scope),
       repository,
       remoteTag: `${scope.release}-${arch}`,
       limitMs: scope.configuration.limits.build,
-      ...(auth === undefined ? {} : { authFile: auth }),
     }
     const { digest } = await scope.container.push(builder, request, ctx)
     scope.journal.append({ type: 'container-pushed', release: scope.release, arch, digest })
@@ -235,7 +241,8 @@ async function collect(
 ): Promise<CollectedArtifact> {
   const incoming = await scope.store.incoming(`${scope.release}-${arch}.${file.format}`)
   const label = `${arch} ${file.format}`
-  const fetched = await builder.fetch(file.path, incoming, { ctx, label, maxSizeBytes: file.sizeBytes })
+  const maxSizeBytes = Math.max(largestDiskBytes, 4 * (scope.configuration.disk.sizeBytes ?? 0))
+  const fetched = await builder.fetch(file.path, incoming, { ctx, label, maxSizeBytes })
   const { sha256, sizeBytes, contentBytes } = fetched
   await scope.store.add(incoming, sha256)
   return { arch, format: file.format, sha256, sizeBytes, virtualBytes: file.virtualBytes, contentBytes }

@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises'
-import { basename } from 'node:path'
+import { basename, dirname } from 'node:path'
 import type { ArchitectureName } from '#arch/index.ts'
+import { listContext } from '#src/builder/context.ts'
 import type { Builder } from '#src/builder/types.ts'
 import type { ContainerRequest } from '#src/container/types.ts'
 import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
+import { credentialsFor } from '#src/registry/credentials.ts'
 import { formatBytes } from '#src/units.ts'
 import type { ReleaseInputs } from './inputs.ts'
 import type { ReleaseScope } from './scope.ts'
@@ -34,14 +36,13 @@ export async function sendSources(
 ): Promise<void> {
   const { source } = scope.configuration.image
   await builder.exec(['install', '-d', '-m', '0700', secretsDirectory])
-  if (scope.configuration.image.authFile !== undefined) {
-    await builder.exec(['install', '-d', '-m', '0700', '/run/containers/0'])
-    await builder.writeFile(authFile, await readFile(scope.configuration.image.authFile))
-  }
+  await sendCredentials(scope, inputs, builder)
   if (source.kind !== 'containerfile' || !inputs.context) return
   const { paths, totalBytes } = inputs.context
   ctx.emit({ message: `sending the build context: ${paths.length} files, ${formatBytes(totalBytes)}` })
   await builder.sendTree(source.context, paths, contextDirectory)
+  const { digest } = await listContext(source.context)
+  if (digest !== inputs.context.digest) throw contextChanged(source.context)
   await builder.writeFile(containerfile, inputs.containerfileText ?? '')
   for (const [id, file] of Object.entries(source.secrets)) {
     await builder.writeFile(`${secretsDirectory}/${id}`, await readSecret(id, file))
@@ -76,9 +77,19 @@ export function containerRequest(
   }
 }
 
-/** The auth file's place on the builder, when the configuration has one. */
-export function remoteAuthFile(scope: ReleaseScope): string | undefined {
-  return scope.configuration.image.authFile === undefined ? undefined : authFile
+/** Of all credentials only those of the repositories that this build reads or pushes to reach the builder. */
+async function sendCredentials(scope: ReleaseScope, inputs: ReleaseInputs, builder: Builder): Promise<void> {
+  const { push } = scope.configuration.image
+  const images = [...inputs.bases, inputs.existing, inputs.diskBuilders[builder.ref.arch]].flatMap((image) =>
+    image === undefined ? [] : [image.reference],
+  )
+  const auths = await credentialsFor(
+    push === undefined ? images : [...images, push],
+    scope.configuration.image.authFile,
+  )
+  if (Object.keys(auths).length === 0) return
+  await builder.exec(['install', '-d', '-m', '0700', dirname(authFile)])
+  await builder.writeFile(authFile, JSON.stringify({ auths }))
 }
 
 /** https://github.com/opencontainers/image-spec/blob/main/annotations.md */
@@ -102,6 +113,16 @@ async function readSecret(id: string, file: string): Promise<Buffer> {
       class: 'user',
       cause,
     })
+  })
+}
+
+/** Every architecture must get what was planned: the key of the build names these bytes. */
+function contextChanged(directory: string): FactoryError {
+  return new FactoryError({
+    code: 'context-changed',
+    message: `${directory} changed after the release was planned`,
+    hint: 'Let nothing write into the build context during a release; then: factory release',
+    class: 'user',
   })
 }
 

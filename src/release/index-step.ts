@@ -1,4 +1,7 @@
-import { asFactoryError } from '#src/errors.ts'
+import type { ArchitectureName } from '#arch/index.ts'
+import { FactoryError, asFactoryError } from '#src/errors.ts'
+import { replay } from '#src/journal/replay.ts'
+import { isComplete } from './outcome.ts'
 import { type ReleaseScope, releaseContext } from './scope.ts'
 import { stateOf } from './state.ts'
 
@@ -9,13 +12,9 @@ import { stateOf } from './state.ts'
  */
 export async function writeIndex(scope: ReleaseScope): Promise<boolean> {
   const repository = scope.configuration.image.push
-  if (repository === undefined) return true
-  const { builds, containers } = stateOf(scope)
-  const pushed = builds.flatMap(({ arch }) => {
-    const digest = containers[arch]?.pushedDigest
-    return digest === undefined ? [] : [{ arch, digest }]
-  })
+  if (repository === undefined || scope.configuration.image.source.kind === 'ref') return true
   try {
+    const pushed = pushedManifests(scope)
     const ctx = releaseContext(scope)
     const written = await scope.registry.writeIndex({ repository, tag: scope.release, entries: pushed }, ctx)
     await scope.registry.writeIndex({ repository, tag: 'latest', entries: pushed }, ctx)
@@ -29,4 +28,22 @@ export async function writeIndex(scope: ReleaseScope): Promise<boolean> {
     scope.listener(hint === undefined ? warning : { ...warning, hint: scope.mask(hint) })
     return false
   }
+}
+
+/** What the index must hold: one manifest for each architecture that is complete, also of builds that were reused. */
+function pushedManifests(scope: ReleaseScope): { arch: ArchitectureName; digest: string }[] {
+  const state = stateOf(scope)
+  const { collected } = replay(scope.journal.read())
+  return state.builds
+    .filter(({ arch }) => isComplete(arch, state))
+    .map(({ arch, buildKey }) => {
+      const digest = collected.get(buildKey)?.pushedDigest
+      if (digest !== undefined) return { arch, digest }
+      throw new FactoryError({
+        code: 'push-missing',
+        message: `nobody knows which manifest was pushed for ${arch}, so no index is written`,
+        hint: 'Build it again with: factory release --force',
+        class: 'bug',
+      })
+    })
 }

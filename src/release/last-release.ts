@@ -2,10 +2,11 @@ import type { Cloud } from '#clouds/types.ts'
 import type { ArtifactStore } from '#src/artifact/store.ts'
 import type { Configuration } from '#src/config/types.ts'
 import { makes } from '#src/disk/matrix.ts'
+import type { PlannedDestination } from '#src/journal/records.ts'
 import type { CollectedBuild, FactoryState, ReleaseState } from '#src/journal/replay.ts'
 import type { InputFacts } from './input-facts.ts'
 import type { ReleaseInputs } from './inputs.ts'
-import type { Selection } from './destinations.ts'
+import { type Selection, destinationsOf, selectedArchitectures } from './destinations.ts'
 import { type LastRelease, type Plan, plan } from './plan.ts'
 import { isUnfinished } from './unfinished.ts'
 
@@ -17,14 +18,39 @@ export async function planNow(
   options: Selection & { force?: boolean | undefined },
 ): Promise<Plan> {
   const { clouds, state, store } = known
-  const newest = state.releases.at(-1)
-  const last = newest && lastRelease(newest, configuration)
+  const compared =
+    state.releases.findLast(isAboutTheSame(configuration, clouds, options)) ?? state.releases.at(-1)
+  const last = compared && lastRelease(compared, configuration)
   return plan(configuration, inputs, last, {
     ...options,
     clouds,
     makes,
     collected: await atHand(state, store),
   })
+}
+
+/**
+ * A release of one architecture says nothing about all of them: compared is the newest release that has the same
+ * architectures and destinations as this plan, where there is one.
+ */
+function isAboutTheSame(
+  configuration: Configuration,
+  clouds: ReadonlyMap<string, Cloud>,
+  selection: Selection,
+): (release: ReleaseState) => boolean {
+  const architectures = selectedArchitectures(configuration, selection)
+  const places = (destinations: readonly PlannedDestination[]) =>
+    destinations
+      .map(({ cloud, region, arch, format }) => `${cloud} ${region} ${arch} ${format}`)
+      .toSorted()
+      .join()
+  const planned = places(destinationsOf(configuration, clouds, architectures, selection))
+  const asked = architectures.toSorted().join()
+  return ({ builds, destinations }) =>
+    builds
+      .map(({ arch }) => arch)
+      .toSorted()
+      .join() === asked && places(destinations) === planned
 }
 
 /** Builds whose artifacts are still in the store. */

@@ -2,14 +2,17 @@ import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import pRetry from 'p-retry'
 import type { ArchitectureName } from '#arch/index.ts'
 import type { BuilderPool, Image, Lease } from '#clouds/types.ts'
 import { makeAccess, secretsDirectory } from '#src/builder/keys.ts'
 import type { BuilderLogin, BuilderRef } from '#src/builder/types.ts'
+import type { Context } from '#src/context.ts'
+import { asFactoryError } from '#src/errors.ts'
 import type { StepName } from '#src/events.ts'
 import { replay } from '#src/journal/replay.ts'
-import type { ReleaseScope } from './scope.ts'
+import { type EngineParts, type ReleaseScope, releaseContext } from './scope.ts'
 import { stateOf } from './state.ts'
 import { runStep } from './step.ts'
 
@@ -43,18 +46,32 @@ export async function withMachine<T>(
   work: (rented: Rented) => Promise<T>,
 ): Promise<T> {
   const lease = await takeLease(scope, request)
+  const acquiring = Promise.withResolvers<void>()
   let failed = true
   try {
-    const rented = await acquire(scope, request, lease)
+    const rented = await acquire(scope, request, lease, acquiring.resolve)
     const result = await work(rented)
     failed = false
     return result
   } finally {
     const keep = failed && scope.keepBuilders && request.purpose === 'build' && !scope.signal.aborted
     if (keep) keepRented(scope, request, lease.id)
-    else await giveBack(scope, request, lease.id)
+    else {
+      // What was given up may still be at work in the cloud: give back only when it can make nothing more.
+      await Promise.race([acquiring.promise, delay(settleLimitMs, undefined, { ref: false })])
+      await giveBack(scope, request, lease.id, failed)
+    }
   }
 }
+
+/** Whether a failure is that no machine could be had, so that another cloud may have one. */
+export function isLeaseFailure(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && leaseFailures.has(error)
+}
+
+const leaseFailures = new WeakSet<object>()
+const consoleLines = 60
+const settleLimitMs = 60_000
 
 async function takeLease(scope: ReleaseScope, request: LeaseRequest): Promise<Lease> {
   const open = replay(scope.journal.read()).leases.filter(
@@ -70,8 +87,9 @@ async function takeLease(scope: ReleaseScope, request: LeaseRequest): Promise<Le
     ({ arch, target, state }) => arch === request.arch && target === request.target && state === 'failed',
   )
   for (const known of open) {
-    if (cutOff && known.dataBytes === request.dataBytes && existsSync(await keysDirectory(known.lease.id)))
-      return known.lease
+    const lives =
+      Date.parse(known.lease.expires) > scope.now() && existsSync(await keysDirectory(known.lease.id))
+    if (cutOff && lives && known.dataBytes === request.dataBytes) return known.lease
     await giveBack(scope, request, known.lease.id)
   }
   const lease: Lease = {
@@ -94,22 +112,44 @@ async function takeLease(scope: ReleaseScope, request: LeaseRequest): Promise<Le
   return lease
 }
 
-async function acquire(scope: ReleaseScope, request: LeaseRequest, lease: Lease): Promise<Rented> {
+async function acquire(
+  scope: ReleaseScope,
+  request: LeaseRequest,
+  lease: Lease,
+  settled: () => void,
+): Promise<Rented> {
   const { arch, pool, purpose, dataBytes, image } = request
-  const access = await makeAccess(await keysDirectory(lease.id))
-  return await runStep(scope, place(request, 'lease'), { limitMs: 10 * 60_000 }, async (ctx) => {
-    const leaseMs = scope.configuration.limits.lease
-    const spec = { arch, purpose, dataBytes, leaseMs, access }
-    const ref = await pool.acquire(image === undefined ? spec : { ...spec, image }, lease, ctx)
-    scope.journal.append({ type: 'lease-acquired', release: scope.release, ref })
-    return { result: { ref, login: access }, summary: `${ref.machine} from ${request.cloud}` }
-  })
+  let asked = false
+  try {
+    return await runStep(scope, place(request, 'lease'), { limitMs: 10 * 60_000 }, async (ctx) => {
+      const access = await makeAccess(await keysDirectory(lease.id))
+      const leaseMs = scope.configuration.limits.lease
+      const spec = { arch, purpose, dataBytes, leaseMs, access }
+      asked = true
+      const acquiring = pool.acquire(image === undefined ? spec : { ...spec, image }, lease, ctx)
+      const ref = await acquiring.finally(settled)
+      scope.journal.append({ type: 'lease-acquired', release: scope.release, ref })
+      return { result: { ref, login: access }, summary: `${ref.machine} from ${request.cloud}` }
+    })
+  } catch (error) {
+    if (!asked) settled()
+    if (error instanceof Error) leaseFailures.add(error)
+    throw error
+  }
 }
 
-async function giveBack(scope: ReleaseScope, request: LeaseRequest, leaseId: string): Promise<void> {
+/** A journal or a log that cannot be written must not keep a machine rented: then the cloud is asked without them. */
+async function giveBack(
+  scope: ReleaseScope,
+  request: LeaseRequest,
+  leaseId: string,
+  failed = false,
+): Promise<void> {
   const limits = { limitMs: giveBackLimitMs, signal: new AbortController().signal }
+  let given = false
   try {
     await runStep(scope, place(request, 'give-back'), limits, async (ctx) => {
+      if (failed) await logConsole(request.pool, leaseId, ctx)
       await pRetry(() => request.pool.release(leaseId, ctx), {
         retries: 3,
         minTimeout: 2000,
@@ -117,19 +157,43 @@ async function giveBack(scope: ReleaseScope, request: LeaseRequest, leaseId: str
         signal: ctx.signal,
         onFailedAttempt: ({ error }) => ctx.log(`not given back yet: ${error.message}`),
       })
+      given = true
       scope.journal.append({ type: 'lease-released', release: scope.release, leaseId })
       await forgetKeys(leaseId)
       return { result: undefined, summary: `gave ${leaseId} back to ${request.cloud}` }
     })
   } catch (error) {
-    scope.listener({
-      type: 'warning',
-      at: scope.now(),
-      arch: request.arch,
-      message: `the machine of lease ${leaseId} could not be given back: ${error instanceof Error ? error.message : String(error)}`,
-      hint: `It powers itself off when its lease ends; look at what is left in ${request.cloud} now.`,
-    })
+    const ctx = releaseContext({ now: scope.now, signal: AbortSignal.timeout(giveBackLimitMs) })
+    if (!given)
+      await request.pool
+        .release(leaseId, ctx)
+        .catch((again: unknown) => warnRented(scope, request, leaseId, again))
+    else warnRented(scope, request, leaseId, error)
   }
+}
+
+/** The last words of a machine that failed, before they go with it; into the log, for they are the machine's own. */
+async function logConsole(pool: BuilderPool, leaseId: string, ctx: Context): Promise<void> {
+  const text = await pool.console?.(leaseId, ctx).catch(() => undefined)
+  for (const line of text?.split('\n').slice(-consoleLines) ?? []) ctx.log(`console: ${line}`)
+}
+
+function warnRented(
+  scope: EngineParts,
+  request: Pick<LeaseRequest, 'arch' | 'cloud'>,
+  leaseId: string,
+  error: unknown,
+): void {
+  const { arch, cloud } = request
+  scope.listener({
+    type: 'warning',
+    at: scope.now(),
+    arch,
+    message: scope.mask(
+      `the machine of lease ${leaseId} could not be given back to ${cloud}: ${asFactoryError(error).message}`,
+    ),
+    hint: 'The next factory release tries again; the machine powers itself off when its lease ends.',
+  })
 }
 
 /** Where the keys of a lease lie: on a tmpfs, gone with the lease or the next boot. */
@@ -144,16 +208,27 @@ export async function forgetKeys(leaseId: string): Promise<void> {
 
 /**
  * Gives back what earlier releases of this state directory still have rented: their engine is gone, or could not
- * give it back. What --keep-builders left is somebody's, and ends with its lease.
+ * give it back. What --keep-builders left is somebody's, and ends with its lease; `resuming` goes on with its own.
  */
-export async function giveBackLeftovers(scope: ReleaseScope): Promise<void> {
-  const { leases } = replay(scope.journal.read())
-  for (const { lease, cloud, purpose, dataBytes, target, released, kept } of leases) {
-    const pool = scope.clouds.get(cloud)?.builders
-    if (released || kept || lease.release === scope.release || !pool) continue
-    const request = { arch: lease.arch, cloud, pool, purpose, dataBytes }
-    await giveBack(scope, target === undefined ? request : { ...request, target }, lease.id)
-  }
+export async function giveBackLeftovers(parts: EngineParts, resuming: string | undefined): Promise<void> {
+  const left = replay(parts.journal.read()).leases.filter(
+    ({ lease, released, kept }) => !released && !kept && lease.release !== resuming,
+  )
+  await Promise.all(
+    left.map(async ({ lease, cloud }) => {
+      const { id: leaseId, release, arch } = lease
+      const pool = parts.clouds.get(cloud)?.builders
+      const signal = AbortSignal.any([parts.signal, AbortSignal.timeout(giveBackLimitMs)])
+      try {
+        if (!pool) throw new Error(`${cloud} is no longer in the configuration`)
+        await pool.release(leaseId, releaseContext({ now: parts.now, signal }))
+        parts.journal.append({ type: 'lease-released', release, leaseId })
+        await forgetKeys(leaseId)
+      } catch (error) {
+        warnRented(parts, { arch, cloud }, leaseId, error)
+      }
+    }),
+  )
 }
 
 function keepRented(scope: ReleaseScope, request: LeaseRequest, leaseId: string): void {

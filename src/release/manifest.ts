@@ -37,7 +37,7 @@ function factoryBlock(
 ): FactoryBlock {
   const { arch, buildKey, promotable } = build
   const collected = replay(scope.journal.read()).collected.get(buildKey)
-  const pushed = state.containers[arch]?.pushedDigest
+  const pushed = collected?.pushedDigest
   const repository = scope.configuration.image.push
   const block: FactoryBlock = {
     'build-key': buildKey,

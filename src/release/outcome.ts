@@ -15,7 +15,8 @@ export interface Judgement {
 
 /**
  * Says what a release is worth. An architecture is complete when each of its destinations holds its image and
- * none failed its boot check; `require` says which architectures a promotable release must have.
+ * none failed its boot check; `require` says which architectures a promotable release must have, as far as the
+ * release is about them.
  */
 export function judge(
   state: Pick<ReleaseState, 'builds' | 'destinations' | 'images'>,
@@ -35,7 +36,7 @@ export function imageAt(
   destination: PlannedDestination,
 ): PublishedImage | undefined {
   const { cloud, region, arch, format } = destination
-  return images.find(
+  return images.findLast(
     ({ image }) =>
       image.cloud === cloud && image.region === region && image.arch === arch && image.format === format,
   )
@@ -43,8 +44,9 @@ export function imageAt(
 
 export function isComplete(
   arch: ArchitectureName,
-  state: Pick<ReleaseState, 'destinations' | 'images'>,
+  state: Pick<ReleaseState, 'builds' | 'destinations' | 'images'>,
 ): boolean {
+  if (!state.builds.some((build) => build.arch === arch && build.collected)) return false
   return state.destinations
     .filter((destination) => destination.arch === arch)
     .every((destination) => {
@@ -61,5 +63,5 @@ function satisfies(
 ): boolean {
   if (require === 'all') return complete.length === names.length
   if (require === 'any') return complete.length > 0
-  return require.every((arch) => complete.includes(arch))
+  return require.every((arch) => complete.includes(arch) || !names.includes(arch))
 }

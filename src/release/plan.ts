@@ -80,7 +80,10 @@ export function plan(
   const facts = withForce(inputs.facts, last, options.force ?? false)
   const destinations = destinationsOf(configuration, options.clouds, architectures, options)
   const keys = architectures.map((arch) => ({ arch, buildKey: buildKeyOf(facts, arch) }))
-  const key = digestOfJson({ keys, destinations: destinations.map(slotOf).toSorted() })
+  const key = digestOfJson({
+    keys,
+    destinations: destinations.map((one) => slotOf(one, options.clouds)).toSorted(),
+  })
 
   const same = last?.key === key ? last : undefined
   const unpublished = destinations.filter((destination) => !isServed(destination, same))
@@ -144,8 +147,9 @@ function whyBuild(
   return facts.forcedAfter === undefined ? 'the factory itself changed' : 'forced'
 }
 
-function slotOf({ cloud, region, arch, format, verify }: PlannedDestination): string {
-  return JSON.stringify([cloud, region, arch, format, verify])
+function slotOf({ cloud, region, arch, format, verify }: PlannedDestination, clouds: CloudAbilities): string {
+  const location = clouds.get(cloud)?.images?.location(region)
+  return JSON.stringify([cloud, region, arch, format, verify, location])
 }
 
 function nothingChanged({ release, images }: LastRelease): { release: string; why: string } {

@@ -8,7 +8,6 @@ import { buildArchitecture } from './build.ts'
 import { destinationsOf } from './destinations.ts'
 import { writeIndex } from './index-step.ts'
 import type { ReleaseInputs } from './inputs.ts'
-import { giveBackLeftovers } from './lease.ts'
 import { writeManifest } from './manifest.ts'
 import { judge } from './outcome.ts'
 import type { Plan } from './plan.ts'
@@ -16,7 +15,8 @@ import { publishAndVerify, readyDestinations } from './publish.ts'
 import { nextReleaseName } from './release-name.ts'
 import type { EngineParts, ReleaseScope } from './scope.ts'
 import { stateOf } from './state.ts'
-import { isUnfinished } from './unfinished.ts'
+import { errorFacts, wasTold } from './step.ts'
+import { unfinishedRelease } from './unfinished.ts'
 
 export interface ReleaseResult {
   release: string
@@ -49,9 +49,12 @@ export async function runRelease(
     builds: plan.builds.map(({ arch, why }) => ({ arch, why })),
     destinations: plan.destinations.map(shownDestination),
   })
-  await giveBackLeftovers(scope)
-  await Promise.all(plan.builds.map((build) => oneArchitecture(scope, plan, inputs, build.arch)))
-  const outcome = parts.signal.aborted ? 'interrupted' : await conclude(scope)
+  const missing = plan.builds.filter(
+    ({ arch, needed }) => needed || plan.unpublished.some((one) => one.arch === arch),
+  )
+  await Promise.all(missing.map(({ arch }) => oneArchitecture(scope, plan, inputs, arch)))
+  const concluded = parts.signal.aborted ? 'interrupted' : await conclude(scope)
+  const outcome = parts.signal.aborted ? 'interrupted' : concluded
   const durationMs = now() - startedAt
   journal.append({ type: 'release-closed', release, outcome, durationMs })
   const state = stateOf(scope)
@@ -95,7 +98,7 @@ async function oneArchitecture(
   arch: ArchitectureName,
 ): Promise<void> {
   const startedAt = scope.now()
-  const destinations = plan.destinations.filter((destination) => destination.arch === arch)
+  const destinations = plan.unpublished.filter((destination) => destination.arch === arch)
   let ok = true
   try {
     const ready = await readyDestinations(scope, destinations)
@@ -113,21 +116,22 @@ async function oneArchitecture(
   scope.listener({ type: 'build-finished', at: scope.now(), arch, ok, durationMs: scope.now() - startedAt })
 }
 
-/** A step's own failure has been told already; a defect outside of any step must not be lost either. */
-function note(scope: ReleaseScope, arch: ArchitectureName, error: unknown): void {
-  const failure = asFactoryError(error)
-  if (failure.class !== 'bug') return
-  const message = scope.mask(failure.stack ?? failure.message)
-  scope.listener({ type: 'warning', at: scope.now(), arch, message })
+/** A step's own failure has been told already; one outside of any step must not be lost either. */
+function note(scope: ReleaseScope, arch: ArchitectureName, caught: unknown): void {
+  const error = asFactoryError(caught)
+  if (wasTold(error) || scope.signal.aborted) return
+  const { code, message, hint } = errorFacts(error, scope.mask)
+  const warning = { type: 'warning', at: scope.now(), arch, message: `${message} [${code}]` } as const
+  scope.listener(hint === undefined ? warning : { ...warning, hint })
 }
 
 function openRelease(parts: EngineParts, plan: Plan): { release: string; resumed: boolean } {
   const { journal, configuration, now } = parts
   const state = replay(journal.read())
-  const last = state.releases.at(-1)
-  if (last?.key === plan.key && isUnfinished(last, configuration.require)) {
-    journal.append({ type: 'release-resumed', release: last.release })
-    return { release: last.release, resumed: true }
+  const unfinished = unfinishedRelease(state, plan.key, configuration.require)
+  if (unfinished) {
+    journal.append({ type: 'release-resumed', release: unfinished.release })
+    return { release: unfinished.release, resumed: true }
   }
   const release = nextReleaseName(
     state.releases.map((known) => known.release),

@@ -52,6 +52,7 @@ export async function runStep<T>(
     const error = asFactoryError(caught)
     const durationMs = now() - startedAt
     const facts = errorFacts(error, scope.mask)
+    told.add(error)
     log.write(`${facts.code}: ${facts.message}`)
     journal.append({ type: 'step-failed', release, ...place, durationMs, error: facts })
     listener({ type: 'step-failed', at: now(), ...place, durationMs, error: facts, willRetry: false })
@@ -59,6 +60,13 @@ export async function runStep<T>(
   } finally {
     await log.close()
   }
+}
+
+const told = new WeakSet<FactoryError>()
+
+/** Whether a step has told this failure to everybody who listens. */
+export function wasTold(error: FactoryError): boolean {
+  return told.has(error)
 }
 
 /** What of an error may be shown, kept and sent: everything but stack, cause and secrets. */

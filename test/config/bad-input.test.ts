@@ -170,7 +170,7 @@ const mistakes: [name: string, from: string, to: string, message: string][] = [
     'no duration',
     'publish:',
     'limits: { build: 2 hours }\npublish:',
-    'factory.yaml:10:18: limits.build: "2 hours" is no duration: write a number and ms, s, m, h or d, like "90s" or "2h"',
+    'factory.yaml:10:18: limits.build: "2 hours" is no duration up to 24d: write a number and ms, s, m, h or d, like "90s" or "2h"',
   ],
   [
     'a decimal size',

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { chmod, stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { FactoryError } from '#src/errors.ts'
@@ -17,6 +18,7 @@ export async function virsh(words: readonly string[]): Promise<{ stdout: string 
 
 /** Starts libvirt's daemons unless one answers; with systemd through its units, else by themselves. They stay. */
 export async function ensureLibvirt(report: Report): Promise<void> {
+  await shareKvm(report)
   if (await answers()) return
   report('libvirt: starting its daemons')
   if (existsSync('/run/systemd/system')) {
@@ -38,6 +40,18 @@ export async function ensureLibvirt(report: Report): Promise<void> {
     }
     await sleep(200)
   }
+}
+
+/**
+ * Gives /dev/kvm the group and mode that udev gives it, where no udev runs. A device that QEMU's user cannot open makes
+ * libvirt look at every QEMU anew on each call: measured 8 to 60 s instead of 0.02 s.
+ */
+async function shareKvm(report: Report): Promise<void> {
+  if (existsSync('/run/udev/control') || !existsSync('/dev/kvm')) return
+  if (((await stat('/dev/kvm')).mode & 0o060) === 0o060) return
+  report('libvirt: giving /dev/kvm to the group kvm, as udev would')
+  await execa('chgrp', ['kvm', '/dev/kvm'])
+  await chmod('/dev/kvm', 0o660)
 }
 
 async function answers(): Promise<boolean> {

@@ -13,7 +13,12 @@ function image(arch: ArchitectureName, result: Verification['result'] = 'passed'
 }
 
 function release(images: PublishedImage[], verify = true) {
-  const builds = (['x86_64', 's390x'] as const).map((arch) => ({ arch, buildKey: arch, why: '' }))
+  const builds = (['x86_64', 's390x'] as const).map((arch) => ({
+    arch,
+    buildKey: arch,
+    why: '',
+    collected: true,
+  }))
   const destinations = builds.map(({ arch }) => ({
     cloud: 'lab',
     region: 'local',
@@ -57,6 +62,18 @@ test('require names what a promotable release must have', () => {
   expect(judge(release([image('s390x')]), ['x86_64'])).toMatchObject({ outcome: 'partial' })
   expect(judge(release([image('s390x')]), 'any').promotable).toBe(true)
   expect(judge(release([]), 'any')).toMatchObject({ outcome: 'failed', promotable: false })
+})
+
+test('an architecture that goes nowhere counts only when it was built', () => {
+  const builds = [{ arch: 's390x' as const, buildKey: 'k', why: '', collected: false }]
+  expect(judge({ builds, destinations: [], images: [] }, 'all').outcome).toBe('failed')
+  expect(
+    judge({ builds: [{ ...builds[0]!, collected: true }], destinations: [], images: [] }, 'all').outcome,
+  ).toBe('done')
+})
+
+test('what require names outside of a release of other architectures does not hold it up', () => {
+  expect(judge(release([image('x86_64'), image('s390x')]), ['aarch64']).promotable).toBe(true)
 })
 
 test('nothing published is a failure, not a partial release', () => {

@@ -68,6 +68,7 @@ export function cloud(...regions: string[]): Abilities {
     } as unknown as NonNullable<Abilities['builders']>,
     images: {
       regions,
+      location: (region: string) => `${region} images`,
       takes: (arch: string, format: string) =>
         arch === 's390x' && format === 'qcow2' ? { ok: false, reason: 'raw only' } : { ok: true },
     } as unknown as NonNullable<Abilities['images']>,

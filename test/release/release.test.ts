@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { releaseManifest } from '#src/artifact/release-json.ts'
 import { FactoryError } from '#src/errors.ts'
@@ -198,4 +199,85 @@ test('what an earlier release left rented is given back by the next one, but not
   factory.append({ type: 'lease-kept', release, leaseId: 'kept' })
   await factory.release({ force: true })
   expect(factory.world.rented).toEqual(new Set(['lab/kept']))
+})
+
+const pushing = {
+  image: {
+    name: 'lab',
+    push: 'quay.io/a/lab',
+    source: {
+      kind: 'containerfile' as const,
+      containerfile: '/deploy/Containerfile',
+      context: '/deploy',
+      buildArgs: {},
+      secrets: {},
+    },
+  },
+}
+const all = ['aarch64', 'ppc64le', 's390x', 'x86_64']
+
+test('the index names every architecture, also those whose build an earlier release made', async () => {
+  await using factory = await scriptedFactory(pushing)
+  await factory.release({ architectures: ['s390x'] })
+  expect(factory.world.indexes.size).toBe(0)
+  const whole = resultOf(await factory.release())
+  expect(whole.outcome).toBe('done')
+  expect(factory.world.indexes.get(whole.release)).toEqual(all)
+  expect(factory.world.indexes.get('latest')).toEqual(all)
+})
+
+test('a release of one architecture does not make the next whole one do anything again', async () => {
+  await using factory = await scriptedFactory()
+  const whole = resultOf(await factory.release())
+  await factory.release({ architectures: ['s390x'] })
+  factory.world.calls.length = 0
+  expect(await factory.release()).toMatchObject({ release: whole.release, why: expect.any(String) })
+  expect(factory.world.calls).toEqual([])
+})
+
+test('another pool is another place: the images go there, without building again', async () => {
+  await using factory = await scriptedFactory()
+  await factory.release()
+  factory.pool.name = 'elsewhere'
+  factory.world.calls.length = 0
+  factory.world.images.clear()
+  expect(resultOf(await factory.release()).outcome).toBe('done')
+  expect(factory.world.calls.filter((call) => call.startsWith('publish '))).toHaveLength(4)
+  expect(factory.world.calls.filter((call) => call.startsWith('container '))).toHaveLength(0)
+})
+
+test('a cloud that does not answer has no machine either: the next one is asked', async () => {
+  await using factory = await scriptedFactory()
+  factory.faults.push({ arch: 'aarch64', at: 'acquire', class: 'infra', cloud: 'lab', times: 1 })
+  expect(resultOf(await factory.release()).outcome).toBe('done')
+})
+
+test('a pool without space for a builder is no reason to ask it for twice as much', async () => {
+  await using factory = await scriptedFactory()
+  factory.faults.push({ arch: 'x86_64', at: 'acquire', class: 'disk-full' })
+  await factory.release()
+  expect(factory.world.calls.filter((call) => call.startsWith('acquire lab x86_64 build'))).toHaveLength(1)
+})
+
+test('what fails outside of any step is told as well', async () => {
+  await using factory = await scriptedFactory()
+  factory.world.layerBytesFails = true
+  const result = resultOf(await factory.release())
+  expect(result.outcome).toBe('failed')
+  const warnings = factory.world.events.filter((event) => event.type === 'warning')
+  expect(warnings.map(({ message }) => message)).toEqual(
+    Array(4).fill(expect.stringContaining('scripted-layers')),
+  )
+})
+
+test('a machine is given back even when nothing can be written any more', async () => {
+  await using factory = await scriptedFactory()
+  factory.world.onCall = (call) => {
+    if (call === 'container x86_64') rmSync(join(factory.stateDirectory, 'releases'), { recursive: true })
+    if (call === 'container x86_64')
+      writeFileSync(join(factory.stateDirectory, 'releases'), 'no directory any more')
+  }
+  await factory.release({ architectures: ['x86_64'] }).catch(() => undefined)
+  expect(factory.world.calls).toContain('container x86_64')
+  expect(factory.world.rented).toEqual(new Set())
 })

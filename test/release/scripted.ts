@@ -16,7 +16,10 @@ import type { JournalRecord } from '#src/journal/records.ts'
 import { replay } from '#src/journal/replay.ts'
 import { buildKeyOf } from '#src/release/input-facts.ts'
 import { planNow } from '#src/release/last-release.ts'
+import { giveBackLeftovers } from '#src/release/lease.ts'
 import { type ReleaseResult, runRelease } from '#src/release/release.ts'
+import type { EngineParts } from '#src/release/scope.ts'
+import { unfinishedRelease } from '#src/release/unfinished.ts'
 import { configuration, inputs } from './planning.ts'
 
 /** Where a scripted failure happens; `times` of them, then it works. */
@@ -35,6 +38,10 @@ export interface ScriptedRelease {
   /** Everything that was ever asked of a cloud or a builder, in order. */
   calls: string[]
   images: Map<string, Image>
+  /** Architectures of the indexes in the registry, by tag. */
+  indexes: Map<string, string[]>
+  layerBytesFails: boolean
+  onCall: (call: string) => void
 }
 
 /**
@@ -43,8 +50,17 @@ export interface ScriptedRelease {
  */
 export async function scriptedFactory(changes: Partial<Configuration> = {}) {
   const stateDirectory = await mkdtemp(join(tmpdir(), 'factory-engine-'))
-  const world: ScriptedRelease = { events: [], rented: new Set(), calls: [], images: new Map() }
+  const world: ScriptedRelease = {
+    events: [],
+    rented: new Set(),
+    calls: [],
+    images: new Map(),
+    indexes: new Map(),
+    layerBytesFails: false,
+    onCall: () => {},
+  }
   const faults: Fault[] = []
+  const pool = { name: 'images' }
   const settings = configuration({ stateDirectory, ...changes })
 
   const fail = (at: Fault['at'], arch: ArchitectureName, cloud?: string) => {
@@ -91,6 +107,7 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
     },
     images: {
       regions: ['local'],
+      location: (region) => `${region} ${pool.name}`,
       takes: () => ({ ok: true }),
       async check(region) {
         world.calls.push(`check ${name}/${region}`)
@@ -193,58 +210,67 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
       force: options.force,
       architectures: options.architectures,
     })
-    if (planned.nothingChanged) return planned.nothingChanged
-    return await runRelease(
-      {
-        configuration: settings,
-        stateDirectory,
-        journal,
-        store,
-        clouds,
-        registry: {
-          resolve: () => Promise.reject(new Error('not scripted')),
-          layerBytes: () => Promise.resolve(1000),
-          writeIndex: ({ repository, tag }) =>
-            Promise.resolve({ reference: `${repository}:${tag}`, digest: `sha256:${'e'.repeat(64)}` }),
+    const parts: EngineParts = {
+      configuration: settings,
+      stateDirectory,
+      journal,
+      store,
+      clouds,
+      registry: {
+        resolve: () => Promise.reject(new Error('not scripted')),
+        layerBytes: () =>
+          world.layerBytesFails
+            ? Promise.reject(
+                new FactoryError({ code: 'scripted-layers', message: 'no sizes', class: 'infra' }),
+              )
+            : Promise.resolve(1000),
+        async writeIndex({ repository, tag, entries }) {
+          if (entries.length === 0) throw new Error('an index of nothing')
+          world.indexes.set(tag, entries.map(({ arch }) => arch).toSorted())
+          return { reference: `${repository}:${tag}`, digest: `sha256:${'e'.repeat(64)}` }
         },
-        container: {
-          probe: () => Promise.resolve({ version: '5' }),
-          async build(_builder, request) {
-            world.calls.push(`container ${request.arch}`)
-            fail('container', request.arch)
-            identities.set(request.arch, request.identity)
-            return { imageId: 'sha256:1', tag: request.tag, sizeBytes: 1 }
-          },
-          push: () => Promise.resolve({ digest: `sha256:${'f'.repeat(64)}` }),
-        },
-        disk: {
-          makes: () => true,
-          async build(_builder, request) {
-            world.calls.push(`disks ${request.arch}`)
-            fail('disks', request.arch)
-            return request.formats.map((format) => ({
-              format,
-              path: `/out/${format}`,
-              sizeBytes: 1000,
-              virtualBytes: 2000,
-            }))
-          },
-        },
-        openBuilder,
-        listener: (event) => void world.events.push(event),
-        signal: options.signal ?? new AbortController().signal,
-        now: Date.now,
-        mask: (text) => text,
-        keepBuilders: options.keepBuilders ?? false,
       },
-      planned,
-      read,
-    )
+      container: {
+        probe: () => Promise.resolve({ version: '5' }),
+        async build(_builder, request) {
+          world.calls.push(`container ${request.arch}`)
+          world.onCall(`container ${request.arch}`)
+          fail('container', request.arch)
+          identities.set(request.arch, request.identity)
+          return { imageId: 'sha256:1', tag: request.tag, sizeBytes: 1 }
+        },
+        push: () => Promise.resolve({ digest: `sha256:${'f'.repeat(64)}` }),
+      },
+      disk: {
+        makes: () => true,
+        async build(_builder, request) {
+          world.calls.push(`disks ${request.arch}`)
+          fail('disks', request.arch)
+          return request.formats.map((format) => ({
+            format,
+            path: `/out/${format}`,
+            sizeBytes: 1000,
+            virtualBytes: 2000,
+          }))
+        },
+      },
+      openBuilder,
+      listener: (event) => void world.events.push(event),
+      signal: options.signal ?? new AbortController().signal,
+      now: Date.now,
+      mask: (text) => text,
+      keepBuilders: options.keepBuilders ?? false,
+    }
+    const resuming = unfinishedRelease(known.state, planned.key, settings.require)
+    await giveBackLeftovers(parts, resuming?.release)
+    if (planned.nothingChanged) return planned.nothingChanged
+    return await runRelease(parts, planned, read)
   }
 
   return {
     world,
     faults,
+    pool,
     release,
     settings,
     stateDirectory,

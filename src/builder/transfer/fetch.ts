@@ -52,7 +52,7 @@ async function fetchOnce(
   options: FetchOptions,
 ): Promise<FetchedFile> {
   const { ctx, label, maxSizeBytes } = options
-  const shape = await probeFile(shell, remotePath, maxSizeBytes)
+  const [shape, cipher] = await Promise.all([probeFile(shell, remotePath, maxSizeBytes), chooseCipher(shell)])
   await checkSpace(destination, shape.contentBytes)
   const localPath = `${destination}.partial`
   await rm(localPath, { force: true })
@@ -61,10 +61,8 @@ async function fetchOnce(
   try {
     await using file = await open(localPath, 'wx', 0o600)
     const { sizeBytes } = shape
-    const cipher = await chooseCipher(shell)
     const receipt = { ssh, cipher, remotePath, sizeBytes, maxSizeBytes, localPath, file, progress }
     const fetched = await (shape.way === 'plain' ? receivePlain : receivePacked)(receipt)
-    await file.sync()
     await rename(localPath, destination)
     await syncDirectory(dirname(destination))
     return fetched
@@ -102,7 +100,7 @@ function noSpace(
   return new FactoryError({
     code: 'store-full',
     message: `no space for ${destination} on this machine: ${formatBytes(freeBytes)} are free${need}`,
-    hint: 'Remove old images (factory gc) or set FACTORY_HOME to a larger disk, then release again: what was built is kept.',
+    hint: 'Remove old artifacts from store/sha256 in the state directory, or set FACTORY_HOME to a larger disk; then release again: the architectures that are done are kept.',
     class: 'user',
     cause,
   })

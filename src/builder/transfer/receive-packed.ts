@@ -80,7 +80,8 @@ async function writeExtents(receipt: Receipt, source: AsyncIterable<Buffer>): Pr
   tar.end()
   await writer.flush()
   if (!digest || !tar.layout) throw corrupt(receipt.remotePath, 'it ended too early')
-  return { sha256: await digest.result(), sizeBytes, contentBytes, extents: tar.layout.extents }
+  const [sha256] = await Promise.all([digest.result(), file.sync()])
+  return { sha256, sizeBytes, contentBytes, extents: tar.layout.extents }
 }
 
 /** Writes neighbouring pieces together; answers with the end of what has been written, when it wrote. */

@@ -31,7 +31,7 @@ export async function receivePlain(receipt: Receipt): Promise<FetchedFile> {
   const { size } = await file.stat()
   if (size !== sizeBytes) throw corrupt(remotePath, `${size} bytes came instead of ${sizeBytes}`)
   progress.moved(size)
-  const sha256 = await digest.result()
+  const [sha256] = await Promise.all([digest.result(), file.sync()])
   if (sha256 !== sent) throw corrupt(remotePath, 'its sha256 is not what the builder says')
   return { sha256, sizeBytes, contentBytes: sizeBytes, extents }
 }

@@ -11,7 +11,7 @@ trap 'rm -rf -- "$work"' EXIT
 `
 
 /**
- * Argument: file. Prints its size, its allocated bytes, and of 32 samples of 128 KiB the size before and after `zstd -1`
+ * Argument: file. Prints its size, its allocated bytes, and of 8 samples of 512 KiB the size before and after `zstd -1`
  * (of a file that is mostly holes nothing is sampled).
  */
 export const probeScript = String.raw`
@@ -19,13 +19,13 @@ set -euo pipefail
 if [ ! -f "$1" ] || [ -L "$1" ]; then echo "there is no such file" >&2; exit 66; fi
 size=$(stat -c %s -- "$1")
 allocated=$(($(stat -c %b -- "$1") * $(stat -c %B -- "$1")))
-blocks=$((size / 131072))
+blocks=$((size / 524288))
 sampled=0
 packed=0
-if [ "$allocated" -ge $((size - size / 32)) ] && [ "$blocks" -ge 32 ]; then
-  sampled=$((32 * 131072))
-  packed=$(for i in $(seq 0 31); do
-    dd if="$1" bs=131072 count=1 skip=$((i * blocks / 32)) status=none
+if [ "$allocated" -ge $((size - size / 32)) ] && [ "$blocks" -ge 8 ]; then
+  sampled=$((8 * 524288))
+  packed=$(for i in 0 1 2 3 4 5 6 7; do
+    dd if="$1" bs=524288 count=1 skip=$((i * blocks / 8)) status=none
   done | zstd -q -1 -c | wc -c)
 fi
 echo "$size $allocated $sampled $packed"

@@ -43,7 +43,7 @@ export async function senderDigest(sender: Sender, what: string, signal: AbortSi
   throw new FactoryError({
     code: 'transfer-interrupted',
     message: `the transfer of ${what} was interrupted: ${words}`,
-    hint: 'Look at the network between here and the builder; release again, what was built is kept.',
+    hint: 'Look at the network between here and the builder; release again: the architectures that are done are kept.',
     class: 'infra',
     context: { exitCode: ended.exitCode },
   })
