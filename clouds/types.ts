@@ -91,6 +91,8 @@ export type Verdict = { ok: true } | { ok: false; reason: string; hint?: string 
 export interface ImageStore {
   /** The places that one publish goes to, side by side: regions, hypervisors. */
   readonly regions: readonly string[]
+  /** What makes a region another place although its name stays, for people and for keys: address and pool. */
+  location(region: string): string
   /** Format × architecture, asked before anything is built. */
   takes(arch: ArchitectureName, format: DiskFormat): Verdict
   /** Throws when the place is not ready for an image of this size (virtual and stored bytes): no pool, no space, no rights. */

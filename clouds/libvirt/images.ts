@@ -24,6 +24,7 @@ export function createImageStore(settings: LibvirtSettings): ImageStore {
     await openPool(hypervisorAt(settings, region), settings.configuration.pool, ctx)
   return {
     regions: settings.hypervisors.map(({ region }) => region),
+    location: (region) => `${hypervisorAt(settings, region).uri} ${settings.configuration.pool}`,
     takes,
     async check(region, need, ctx) {
       assertSpace(await poolAt(region, ctx), need.storedBytes + spareBytes, 'the image')

@@ -32,8 +32,10 @@ export interface Workspace extends AsyncDisposable {
   ): Promise<FactoryRun>
   /** Names of our domains, whatever their state. */
   domains(): Promise<string[]>
-  /** Names of our volumes in the pools of the lab. */
-  volumes(pool: string): Promise<string[]>
+  /** Names of this workspace's images and what lies beside them. */
+  volumes(): Promise<string[]>
+  /** Volumes of machines that came since the workspace was opened and are still there. */
+  leftovers(): Promise<string[]>
 }
 
 /**
@@ -60,12 +62,8 @@ export async function openWorkspace(change: (configuration: LabFile) => void = (
     timeout: limitMs,
   }
   const run = (words: string[]) => execa(process.execPath, [launcher, ...words], options)
-  const volumes = async (pool: string) => {
-    await virsh(['pool-refresh', pool])
-    const { stdout } = await virsh(['vol-list', pool])
-    const names = stdout.split('\n').map((line) => line.trim().split(/\s+/)[0] ?? '')
-    return names.filter((volume) => volume.includes(name))
-  }
+  const volumes = async () => (await volumeNames('images')).filter((volume) => volume.includes(name))
+  const before = await volumeNames('factory-lab')
   return {
     directory,
     name,
@@ -101,11 +99,20 @@ export async function openWorkspace(change: (configuration: LabFile) => void = (
       return ours
     },
     volumes,
+    async leftovers() {
+      return (await volumeNames('factory-lab')).filter((volume) => !before.includes(volume))
+    },
     async [Symbol.asyncDispose]() {
-      for (const volume of await volumes('images')) await virsh(['vol-delete', volume, '--pool', 'images'])
+      for (const volume of await volumes()) await virsh(['vol-delete', volume, '--pool', 'images'])
       await rm(directory, { recursive: true, force: true })
     },
   }
+}
+
+async function volumeNames(pool: string): Promise<string[]> {
+  await virsh(['pool-refresh', pool])
+  const { stdout } = await virsh(['vol-list', pool])
+  return stdout.split('\n').flatMap((line) => line.trim().split(/\s+/)[0] || [])
 }
 
 /** The parts of test/lab/factory.yaml that tests change. */

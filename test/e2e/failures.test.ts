@@ -40,6 +40,7 @@ test('a RUN that fails on one architecture and a builder that loses its network 
   const { stdout } = await workspace.factory('images', '--json')
   expect(JSON.parse(stdout)).toMatchObject([{ arch: 'x86_64', verified: 'passed', state: 'incomplete' }])
   expect(await workspace.domains()).toEqual([])
+  expect(await workspace.leftovers()).toEqual([])
   const logs = await workspace.factory('logs', 's390x', '--step', 'container')
   expect(logs.stdout).toContain('only here')
 })
@@ -61,6 +62,7 @@ test('the disk builder out of space: once more with a larger disk, then a messag
     true,
   )
   expect(await workspace.domains()).toEqual([])
+  expect(await workspace.leftovers()).toEqual([])
 })
 
 test('Ctrl-C gives the builder back and prints how to go on; the same release goes on', async () => {
@@ -69,8 +71,9 @@ test('Ctrl-C gives the builder back and prints how to go on; the same release go
     if (event.type === 'step-started' && event.step === 'prepare') process.kill('SIGINT')
   })
   expect(run.exitCode).toBe(130)
-  expect(run.stderr).toContain('release')
+  expect(run.stderr).toMatch(/Go on with: FACTORY_HOME=\S+ 'npx' 'factory' 'release'/)
   expect(await workspace.domains()).toEqual([])
+  expect(await workspace.leftovers()).toEqual([])
   const { stdout } = await workspace.factory('status', '--json')
   expect(JSON.parse(stdout)).toMatchObject({ outcome: 'interrupted', leases: [] })
   const plan = await workspace.factory('plan')

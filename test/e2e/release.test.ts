@@ -44,8 +44,8 @@ describe('one button, four architectures', () => {
   test('leaves the four images in the pool and nothing rented', async () => {
     expect(await workspace.domains()).toEqual([])
     const named = (await images()).map(({ name }) => String(name))
-    expect(await workspace.volumes('images')).toEqual(expect.arrayContaining(named))
-    expect(await workspace.volumes('factory-lab')).toEqual([])
+    expect(await workspace.volumes()).toEqual(expect.arrayContaining(named))
+    expect(await workspace.leftovers()).toEqual([])
   })
 
   test('publishes the very bytes that the builder made', async () => {

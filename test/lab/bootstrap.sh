@@ -14,7 +14,7 @@ fi
 packages='
 qemu-system-x86 qemu-system-arm qemu-system-ppc qemu-system-misc qemu-utils seabios ovmf qemu-efi-aarch64 ipxe-qemu
 libvirt-daemon libvirt-daemon-system libvirt-clients
-openssh-client openssh-server rsync zstd xorriso
+openssh-client openssh-server rsync zstd xz-utils xorriso
 mmdebstrap debian-archive-keyring kmod cpio systemd dosfstools mtools fdisk gdisk e2fsprogs
 docker-registry skopeo
 '

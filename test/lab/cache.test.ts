@@ -60,3 +60,12 @@ test('removes what an older recipe made when nobody used it for days', async () 
   await expect(readFile(old)).rejects.toThrow('ENOENT')
   expect(await readFile(other, 'utf8')).toBe('other')
 })
+
+test('keeps what was just made although it comes from an archive of long ago', async () => {
+  const longAgo = new Date(Date.now() - 7 * 24 * 60 * 60_000)
+  const made = await cached('tree', 1, async (path) => {
+    await writeFile(path, 'unpacked')
+    await utimes(path, longAgo, longAgo)
+  })
+  expect(await readFile(made, 'utf8')).toBe('unpacked')
+})

@@ -52,6 +52,8 @@ async function findOrMake(
   const temporary = join(directory, `.making.${process.pid}.${basename(finished)}`)
   try {
     await make(temporary)
+    // An unpacked archive is as old as its own time says, and would be taken for unused.
+    await touched(temporary)
     await moveUnlessPresent(temporary, finished)
   } finally {
     await rm(temporary, { recursive: true, force: true })
