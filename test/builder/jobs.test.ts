@@ -145,7 +145,7 @@ describe('a job', () => {
     const script = `cat <<'E'\n${"it's $(not) `run` \\ €\n".repeat(5_000)}E\n`
     await builder.startJob('torture', script)
     await follow(builder, 'torture').state
-    expect((await logOf(server, 'torture')).toString()).toBe(script.slice(9, -2))
+    expect((await logOf(server, 'torture')).toString()).toBe(script.slice(10, -2))
   })
 
   test('an id that could leave the jobs directory is refused', async () => {
