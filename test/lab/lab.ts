@@ -13,10 +13,14 @@ export const labConfiguration = new URL('./factory.yaml', import.meta.url).pathn
  * each architecture, the registry with the base image and the stand-in disk builder. What is there stays.
  */
 export async function ensureLab(report: Report): Promise<void> {
-  const oneAtATime = pLimit(2)
+  await Promise.all([ensureBuilders(report), ensureLabImages(report)])
+}
+
+/** Two at a time: one downloads while the other unpacks. */
+async function ensureBuilders(report: Report): Promise<void> {
+  const twoAtATime = pLimit(2)
   const disks = await Promise.all(
-    architectureNames.map((arch) => oneAtATime(() => builderBaseDisk(arch, report))),
+    architectureNames.map((arch) => twoAtATime(() => builderBaseDisk(arch, report))),
   )
   await ensureLabPools(disks, report)
-  await ensureLabImages(report)
 }
