@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
 import { formatBytes } from '#src/units.ts'
@@ -23,8 +24,13 @@ const directoryTypes = ['dir', 'fs', 'netfs']
  * Looks at a pool with fresh numbers; throws `pool-not-found` (with the pools that exist), `pool-inactive` or
  * `pool-not-supported`.
  */
-export async function openPool(hypervisor: Hypervisor, name: string, ctx: Stoppable): Promise<Pool> {
-  await refreshPool(hypervisor, name, ctx)
+export async function openPool(
+  hypervisor: Hypervisor,
+  name: string,
+  ctx: Stoppable,
+  freshness: 'usual' | 'certain' = 'usual',
+): Promise<Pool> {
+  await refreshPool(hypervisor, name, ctx, Date.now() + (freshness === 'certain' ? freshWithinMs : 0))
   const root = parseXml(await virsh(hypervisor, ['pool-dumpxml', '--pool', name], ctx), 'pool')
   const type = root.attributes['type'] ?? ''
   if (!directoryTypes.includes(type)) throw notSupported(hypervisor, name, type)
@@ -37,15 +43,25 @@ export async function openPool(hypervisor: Hypervisor, name: string, ctx: Stoppa
   }
 }
 
+/** An upload of another architecture's image ends within this, as a rule. */
+const freshWithinMs = 120_000
+
 /** Makes libvirt look at the directory again: it knows neither files nor free space that others changed meanwhile. */
-async function refreshPool(hypervisor: Hypervisor, name: string, ctx: Stoppable): Promise<void> {
+async function refreshPool(
+  hypervisor: Hypervisor,
+  name: string,
+  ctx: Stoppable,
+  untilMs: number,
+): Promise<void> {
   try {
     await virsh(hypervisor, ['pool-refresh', '--pool', name], ctx)
   } catch (error) {
     if (isNotFound(error)) throw await notFound(hypervisor, name, ctx)
     // While somebody uploads into the pool libvirt refuses; what it knows then is fresh enough.
-    if (error instanceof FactoryError && /asynchronous jobs/.test(error.message)) return
-    throw error
+    if (!(error instanceof FactoryError) || !/asynchronous jobs/.test(error.message)) throw error
+    if (Date.now() >= untilMs) return
+    await delay(500, undefined, { signal: ctx.signal })
+    await refreshPool(hypervisor, name, ctx, untilMs)
   }
 }
 

@@ -71,7 +71,8 @@ export async function removeRented(
     await virshIfThere(hypervisor, ['destroy', '--domain', domain], ctx).catch(unlessNotRunning)
     await virshIfThere(hypervisor, ['undefine', '--domain', domain, '--nvram'], ctx)
   }
-  const pool = await openPool(hypervisor, poolName, ctx).catch(unlessNoPool)
+  // libvirt learns of firmware state and grown console logs only by a refresh, and a removal must not miss any.
+  const pool = await openPool(hypervisor, poolName, ctx, 'certain').catch(unlessNoPool)
   if (!pool) return
   for (const name of volumesOfLease(await volumeNames(pool, ctx), leaseId))
     await deleteVolume(pool, name, ctx)
