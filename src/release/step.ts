@@ -43,6 +43,7 @@ export async function runStep<T>(
       options.limitMs,
       options.signal ?? scope.signal,
       (signal) => work(stepContext(scope, place, signal, log.write)),
+      `See what it did with: factory logs ${place.arch} --step ${place.step}; more time comes from limits in the configuration.`,
     )
     const durationMs = now() - startedAt
     journal.append({ type: 'step-finished', release, ...place, durationMs, summary })
