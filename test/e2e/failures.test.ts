@@ -45,26 +45,6 @@ test('a RUN that fails on one architecture and a builder that loses its network 
   expect(logs.stdout).toContain('only here')
 })
 
-test('the disk builder out of space: once more with a larger disk, then a message with what to do', async () => {
-  await using workspace = await openWorkspace(only('x86_64'))
-  await appendFile(
-    workspace.containerfile,
-    '\nRUN mkdir -p /usr/lib/lab && echo enospc > /usr/lib/lab/fault\n',
-  )
-  const run = await workspace.release([])
-  expect(run.exitCode).toBe(1)
-  const failed = failures(run.events)
-  expect(failed.map(({ step, error }) => [step, error.class])).toEqual([
-    ['disks', 'disk-full'],
-    ['disks', 'disk-full'],
-  ])
-  expect(run.events.some((event) => event.type === 'warning' && /once more with/.test(event.message))).toBe(
-    true,
-  )
-  expect(await workspace.domains()).toEqual([])
-  expect(await workspace.leftovers()).toEqual([])
-})
-
 test('Ctrl-C gives the builder back and prints how to go on; the same release goes on', async () => {
   await using workspace = await openWorkspace(only('s390x'))
   const run = await workspace.release([], (event, process) => {

@@ -33,7 +33,8 @@ beforeAll(async () => {
   await ensureLabPools(disks, console.log)
 })
 
-test.concurrent.for(architectureNames)(
+// The end-to-end tests rent all four; the end of a lease is proven on a PCI and on a channel-I/O machine.
+test.concurrent.for(['x86_64', 's390x'] as const)(
   'the base disk for %s boots into a running system that runs containers, and is gone when its lease ended',
   async (arch, { expect }) => {
     const started = Date.now()
