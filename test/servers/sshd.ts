@@ -106,7 +106,8 @@ function settings(directory: string, access: Access, port: number, options: SshS
     'KbdInteractiveAuthentication no',
     'PermitRootLogin prohibit-password',
     'MaxStartups 100',
-    `SetEnv PATH=${path.filter(Boolean).join(':')}`,
+    // With SHLVL, bash does not take itself for a login and leaves this user's .bashrc alone, whatever is in it.
+    `SetEnv PATH=${path.filter(Boolean).join(':')} SHLVL=2`,
     ...(options.settings ?? []),
     '',
   ]

@@ -22,7 +22,7 @@ export function startDigest(path: string, layout: Layout): RunningDigest {
   const task: DigestTask = { path, shared, ...layout }
   const worker = new Worker(new URL('./digest-worker.ts', import.meta.url), {
     workerData: task,
-    resourceLimits: { maxOldGenerationSizeMb: 64 },
+    resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 2 },
   })
   const answer = once(worker, 'message').then(([digest]) => digest as string)
   answer.catch(() => {})

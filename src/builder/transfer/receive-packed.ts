@@ -8,6 +8,7 @@ import type { Cipher, OpenSsh } from '../openssh.ts'
 import { startDigest } from './digest.ts'
 import type { RunningDigest } from './digest.ts'
 import type { TransferProgress } from './progress.ts'
+import { flushInTime } from './flush.ts'
 import { sendPackedScript } from './scripts.ts'
 import { corrupt, senderDigest, startSender } from './sender.ts'
 import { readSparseTar } from './sparse-tar.ts'
@@ -26,8 +27,8 @@ export interface Receipt {
   progress: TransferProgress
 }
 
-const chunkBytes = 256 * 1024
-const writeBytes = 1024 * 1024
+const chunkBytes = 128 * 1024
+const writeBytes = 512 * 1024
 
 /** Receives the extents of a sparse file as a compressed stream and writes each where it belongs. */
 export async function receivePacked(receipt: Receipt): Promise<FetchedFile> {
@@ -60,6 +61,7 @@ async function writeExtents(receipt: Receipt, source: AsyncIterable<Buffer>): Pr
   const { file, localPath, progress, maxSizeBytes, sizeBytes } = receipt
   const tar = readSparseTar({ name: basename(receipt.remotePath), maxSizeBytes })
   const writer = gatherWrites(file)
+  const flush = flushInTime(file)
   await using resources = new AsyncDisposableStack()
   let digest: RunningDigest | undefined
   let contentBytes = 0
@@ -75,6 +77,7 @@ async function writeExtents(receipt: Receipt, source: AsyncIterable<Buffer>): Pr
       const writtenTo = await writer.write(piece)
       if (writtenTo !== undefined) digest?.advance(writtenTo)
     }
+    flush(contentBytes)
     progress.moved(contentBytes)
   }
   tar.end()

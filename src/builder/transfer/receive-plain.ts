@@ -2,10 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FetchedFile } from '../types.ts'
 import { startDigest } from './digest.ts'
 import type { Receipt } from './receive-packed.ts'
+import { flushInTime } from './flush.ts'
 import { sendPlainScript } from './scripts.ts'
 import { corrupt, senderDigest, startSender } from './sender.ts'
 
-const lookMs = 40
+/** Short, so that what is hashed is still in the processor's cache from being written. */
+const lookMs = 5
 
 /**
  * Receives a dense file that does not get smaller: ssh writes straight into our file, as `ssh host cat > file` does,
@@ -20,8 +22,10 @@ export async function receivePlain(receipt: Receipt): Promise<FetchedFile> {
   const sender = startSender(receipt, sendPlainScript, [remotePath], file.fd, signal)
 
   const ended = sender.then(() => 'ended' as const)
+  const flush = flushInTime(file)
   do {
     const { size } = await file.stat()
+    flush(size)
     if (size > sizeBytes) stop.abort(corrupt(remotePath, 'it is longer than the builder said'))
     digest.advance(Math.min(size, sizeBytes))
     progress.moved(size)
