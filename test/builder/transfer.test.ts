@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdir, open, readFile, readdir, stat, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, open, readFile, readdir, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { describe, expect, test } from 'vitest'
@@ -164,21 +164,13 @@ describe('what a builder must not get away with', () => {
     }
   })
 
-  /** A server whose tool is replaced by a shell program; `real` in it is the real tool. */
-  async function lyingServer(tool: string, program: string): Promise<SshServer> {
-    const server = await startSshServer({ pathPrefix: `/run/image-factory-lies/${tool}` })
-    const place = `/run/image-factory-lies/${tool}`
-    await mkdir(place, { recursive: true })
-    await writeFile(join(place, tool), `#!/bin/bash\nreal() { /usr/bin/${tool} "$@"; }\n${program}\n`)
-    await chmod(join(place, tool), 0o755)
-    return server
-  }
-
   const packedSource = (server: SshServer) =>
     sparse(join(server.directory, 'disk.raw'), 64 * MiB, [[MiB, text(8 * MiB)]])
 
   test('a digest that is not the one of what was sent', async () => {
-    await using server = await lyingServer('openssl', `cat >/dev/null; echo "${'0'.repeat(64)} *stdin"`)
+    await using server = await startSshServer({
+      lies: { openssl: `cat >/dev/null; echo "${'0'.repeat(64)} *stdin"` },
+    })
     const { error, left } = await bring(server, await packedSource(server), { maxAttempts: 2 })
     expect(error).toMatchObject({ code: 'artifact-corrupt', message: expect.stringContaining('sha256') })
     expect(left).toEqual([])
@@ -189,21 +181,23 @@ describe('what a builder must not get away with', () => {
 
   test('a compressed stream with a byte flipped', async () => {
     const program = `if [ "$*" = "-q -1 -c" ]; then real "$@"; else real "$@" | { head -c 4000; head -c 1 >/dev/null; printf X; cat; }; fi`
-    await using server = await lyingServer('zstd', program)
+    await using server = await startSshServer({ lies: { zstd: program } })
     const { error, left } = await bring(server, await packedSource(server), { maxAttempts: 1 })
     expect(error).toMatchObject({ code: 'artifact-corrupt', message: expect.stringContaining('unpack') })
     expect(left).toEqual([])
   })
 
   test('another file, or more files than one, in the stream', async () => {
-    await using server = await lyingServer('tar', `real -C /etc --format=pax -cf - passwd`)
+    await using server = await startSshServer({ lies: { tar: 'real -C /etc --format=pax -cf - passwd' } })
     const { error, left } = await bring(server, await packedSource(server))
     expect(error).toMatchObject({ code: 'artifact-refused', message: expect.stringContaining('passwd') })
     expect(left).toEqual([])
   })
 
   test('more bytes than it said, without end', async () => {
-    await using server = await lyingServer('cat', `case "$*" in --*) real /dev/zero;; *) real "$@";; esac`)
+    await using server = await startSshServer({
+      lies: { cat: `case "$*" in --*) real /dev/zero;; *) real "$@";; esac` },
+    })
     const dense = join(server.directory, 'dense')
     await writeFile(dense, randomBytes(8 * MiB))
     const { error, left } = await bring(server, dense, { maxAttempts: 1 })
@@ -212,7 +206,7 @@ describe('what a builder must not get away with', () => {
   })
 
   test('sizes that are no numbers', async () => {
-    await using server = await lyingServer('stat', `echo '1e9; reboot'`)
+    await using server = await startSshServer({ lies: { stat: `echo '1e9; reboot'` } })
     const { error } = await bring(server, await packedSource(server))
     expect(error).toMatchObject({ code: expect.stringMatching(/artifact-refused|remote-command-failed/) })
   })

@@ -25,8 +25,8 @@ export interface SshServer extends AsyncDisposable {
 }
 
 export interface SshServerOptions {
-  /** Put before everything in PATH of what runs on the server: a place for tools that lie. */
-  pathPrefix?: string
+  /** Tools that lie: name → bash program that runs in the tool's place; `real` in it is the real tool. */
+  lies?: Readonly<Record<string, string>>
   /** More lines for sshd_config. */
   settings?: readonly string[]
 }
@@ -39,6 +39,11 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Ss
   const configuration = join(directory, 'sshd_config')
   await writeFile(join(directory, 'authorized_keys'), `${access.authorizedKey}\n`)
   await writeFile(configuration, settings(directory, access, port, options).join('\n'))
+  await mkdir(join(directory, 'bin'))
+  for (const [tool, program] of Object.entries(options.lies ?? {})) {
+    const script = `#!/bin/bash\nreal() { /usr/bin/${tool} "$@"; }\n${program}\n`
+    await writeFile(join(directory, 'bin', tool), script, { mode: 0o755 })
+  }
   await mkdir('/run/sshd', { recursive: true, mode: 0o755 })
   let daemon: ChildProcess | undefined
 
@@ -93,7 +98,7 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Ss
 }
 
 function settings(directory: string, access: Access, port: number, options: SshServerOptions): string[] {
-  const path = [options.pathPrefix, '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin']
+  const path = `${join(directory, 'bin')}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`
   return [
     'ListenAddress 127.0.0.1',
     `Port ${port}`,
@@ -107,7 +112,7 @@ function settings(directory: string, access: Access, port: number, options: SshS
     'PermitRootLogin prohibit-password',
     'MaxStartups 100',
     // With SHLVL, bash does not take itself for a login and leaves this user's .bashrc alone, whatever is in it.
-    `SetEnv PATH=${path.filter(Boolean).join(':')} SHLVL=2`,
+    `SetEnv PATH=${path} SHLVL=2`,
     ...(options.settings ?? []),
     '',
   ]
