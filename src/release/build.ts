@@ -128,7 +128,10 @@ async function onMachine(
       await using builder = await prepare(build, budget, () =>
         scope.openBuilder(rented.ref, rented.login, session),
       )
-      await using _lease = keepLease(builder, scope.configuration.limits.lease, session)
+      await using _lease = keepLease(builder, scope.configuration.limits.lease, {
+        ...session,
+        log: (line) => warn(build, line),
+      })
       // Jobs are idempotent by their id, so a resumed release attaches to what an earlier engine started here.
       const jobId = rented.ref.leaseId
       await containerStep(build, builder, jobId)
