@@ -8,7 +8,6 @@ import type { Cipher, OpenSsh } from '../openssh.ts'
 import { startDigest } from './digest.ts'
 import type { RunningDigest } from './digest.ts'
 import type { TransferProgress } from './progress.ts'
-import { flushInTime } from './flush.ts'
 import { sendPackedScript } from './scripts.ts'
 import { corrupt, senderDigest, startSender } from './sender.ts'
 import { readSparseTar } from './sparse-tar.ts'
@@ -61,7 +60,6 @@ async function writeExtents(receipt: Receipt, source: AsyncIterable<Buffer>): Pr
   const { file, localPath, progress, maxSizeBytes, sizeBytes } = receipt
   const tar = readSparseTar({ name: basename(receipt.remotePath), maxSizeBytes })
   const writer = gatherWrites(file)
-  const flush = flushInTime(file)
   await using resources = new AsyncDisposableStack()
   let digest: RunningDigest | undefined
   let contentBytes = 0
@@ -77,7 +75,6 @@ async function writeExtents(receipt: Receipt, source: AsyncIterable<Buffer>): Pr
       const writtenTo = await writer.write(piece)
       if (writtenTo !== undefined) digest?.advance(writtenTo)
     }
-    flush(contentBytes)
     progress.moved(contentBytes)
   }
   tar.end()
