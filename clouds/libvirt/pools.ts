@@ -85,7 +85,7 @@ async function notFound(hypervisor: Hypervisor, name: string, ctx: Stoppable): P
     .map((line) => line.trim())
     .filter(Boolean)
   const existing = names.length === 0 ? 'there are none' : `there are: ${names.join(', ')}`
-  const create = `virsh -c '${hypervisor.uri}' pool-create-as ${name} dir --target /var/lib/libvirt/images`
+  const create = `virsh -c '${hypervisor.uri}' pool-define-as ${name} dir --target /var/lib/libvirt/${name}`
   return new FactoryError({
     code: 'pool-not-found',
     message: `there is no storage pool ${name} on ${hypervisor.uri}; ${existing}`,

@@ -25,7 +25,7 @@ const duration = z
 const size = z
   .string()
   .refine(
-    (text) => (parseBytes(text) ?? 0) > 0,
+    (text) => /[A-Za-z]/.test(text) && (parseBytes(text) ?? 0) > 0,
     'is no size: write a number and MiB, GiB or TiB, like "10 GiB"',
   )
 

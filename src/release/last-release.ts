@@ -74,7 +74,9 @@ function lastRelease(release: ReleaseState, configuration: Configuration): LastR
     builds: release.builds.map(({ arch, buildKey }) => ({
       arch,
       buildKey,
-      failed: release.steps.some((step) => step.arch === arch && step.state === 'failed'),
+      failed: release.steps.some(
+        (step) => step.arch === arch && step.state === 'failed' && step.error?.class !== 'interrupted',
+      ),
     })),
     images: release.images.map(({ image, verification }) => ({
       cloud: image.cloud,
