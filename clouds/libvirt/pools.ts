@@ -89,7 +89,7 @@ async function notFound(hypervisor: Hypervisor, name: string, ctx: Stoppable): P
   return new FactoryError({
     code: 'pool-not-found',
     message: `there is no storage pool ${name} on ${hypervisor.uri}; ${existing}`,
-    hint: `Name one of them in the configuration, or make it: ${create}`,
+    hint: `Name one of them in the configuration, or make it: ${create}; then pool-build and pool-start`,
     class: 'user',
     context: { pool: name, existing: names },
   })

@@ -198,7 +198,7 @@ describe('images on libvirt', () => {
     await expect(cloud.images!.check('local', need, testContext())).rejects.toMatchObject({
       code: 'pool-not-found',
       message: expect.stringContaining(fixture.pool.name),
-      hint: expect.stringContaining('pool-create-as no-such-pool'),
+      hint: expect.stringContaining('pool-define-as no-such-pool'),
     })
   })
 
