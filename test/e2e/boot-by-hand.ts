@@ -13,7 +13,7 @@ const machines: Record<ArchitectureName, { os: string; more: string; console: (p
     console: (path) => `<serial type='file'><source path='${path}'/></serial>`,
   },
   aarch64: {
-    os: `<os firmware='efi'><type arch='aarch64' machine='virt'>hvm</type><firmware><feature enabled='no' name='secure-boot'/></firmware></os>`,
+    os: `<os firmware='efi'><type arch='aarch64' machine='virt'>hvm</type><firmware><feature enabled='no' name='enrolled-keys'/><feature enabled='no' name='secure-boot'/></firmware></os>`,
     more: `<features><acpi/><gic version='3'/></features><cpu mode='custom' match='exact' check='none'><model>cortex-a57</model></cpu>`,
     console: (path) => `<serial type='file'><source path='${path}'/></serial>`,
   },
