@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
+import { ensureLibvirt } from '#test/lab/libvirt.ts'
 
 /** A storage pool of the real libvirt that goes with the test. */
 export interface TestPool extends AsyncDisposable {
@@ -15,7 +16,7 @@ export const localUri = 'qemu:///system'
 
 /** Makes a pool; with `sizeMiB` on a file system of its own that is no bigger. Starts libvirt's daemons where none runs. */
 export async function createTestPool(sizeMiB?: number): Promise<TestPool> {
-  await ensureLibvirt()
+  await ensureLibvirt((line) => process.stderr.write(`${line}\n`))
   const name = `factory-test-${randomBytes(4).toString('hex')}`
   const path = await mkdtemp('/var/tmp/factory-test-pool-')
   if (sizeMiB !== undefined) await execa('mount', ['-t', 'tmpfs', '-o', `size=${sizeMiB}m`, 'tmpfs', path])
@@ -43,21 +44,4 @@ export async function virsh(...argv: string[]): Promise<string> {
 export async function putVolume(pool: TestPool, name: string, file: string): Promise<void> {
   await execa('cp', ['--sparse=always', file, join(pool.path, name)])
   await virsh('pool-refresh', '--pool', pool.name)
-}
-
-async function ensureLibvirt(): Promise<void> {
-  if (await answers()) return
-  for (const daemon of ['virtlogd', 'libvirtd'])
-    await execa(daemon, ['-d'], { reject: false, stdio: 'ignore' })
-  for (
-    const end = Date.now() + 20_000;
-    !(await answers());
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  ) {
-    if (Date.now() > end) throw new Error(`libvirt does not answer at ${localUri}`)
-  }
-}
-
-async function answers(): Promise<boolean> {
-  return !(await execa('virsh', ['-q', '-c', localUri, 'version'], { reject: false, timeout: 10_000 })).failed
 }
