@@ -1,3 +1,5 @@
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { ExecaError, execa } from 'execa'
 import { architectures, type ArchitectureName } from '#arch/index.ts'
 import { FactoryError } from '#src/errors.ts'
@@ -13,6 +15,12 @@ export interface DebianTreeRequest {
 }
 
 const suite = 'trixie'
+/**
+ * The names under which a mirror has the suite. One that is in the middle of a point release may have a signed index of
+ * the new one and, for the less used architectures, packages of the old one under the first name, and be whole under the
+ * second.
+ */
+const names = [suite, 'stable']
 // Newer s390x kernels sum packets with vector instructions that QEMU 7.2 gets wrong: no TCP in an emulated guest.
 const fromOlderSuite: Readonly<Record<string, string>> = { 'linux-image-s390x': 'bookworm' }
 const leftOut = ['doc', 'doc-base', 'info', 'locale', 'man', 'lintian', 'bug']
@@ -29,15 +37,17 @@ export async function debianTree(request: DebianTreeRequest, report: Report): Pr
   return cached(`${request.name}-${request.arch}`, recipe, async (directory) => {
     const mirror = await debianMirror()
     report(`${request.arch}: unpacking ${request.packages.length} Debian packages and their dependencies`)
-    await extract(request.arch, [
-      '--mode=root',
-      '--variant=extract',
-      `--architectures=${architectures[request.arch].debian}`,
+    const packageOptions = [
       `--include=${packages.join(',')}`,
       ...leftOut.map((folder) => `--dpkgopt=path-exclude=/usr/share/${folder}/*`),
-      suite,
+    ]
+    const older = olderSuites(packages).map((name) => `deb ${mirror} ${name} main`)
+    await fromFirstWhole(request.arch, directory, report, (name) => [
+      ...packageOptions,
+      name,
       directory,
-      ...suitesOf(packages).map((name) => `deb ${mirror} ${name} main`),
+      `deb ${mirror} ${name} main`,
+      ...older,
     ])
   })
 }
@@ -47,12 +57,34 @@ export function debianTreeRecipe({ arch, packages }: DebianTreeRequest) {
   return { suite, leftOut, arch, packages: packages.map(withSuite).toSorted() }
 }
 
+async function fromFirstWhole(
+  arch: ArchitectureName,
+  directory: string,
+  report: Report,
+  optionsFor: (name: string) => string[],
+): Promise<void> {
+  for (const [index, name] of names.entries()) {
+    try {
+      await extract(arch, optionsFor(name))
+      return await assertSuite(arch, directory)
+    } catch (error) {
+      const next = names[index + 1]
+      if (next === undefined) throw error
+      report(`${arch}: the mirror's ${name} is not whole; trying ${next}`)
+      await rm(directory, { recursive: true, force: true })
+    }
+  }
+}
+
 async function extract(arch: ArchitectureName, options: readonly string[]): Promise<void> {
+  const architecture = `--architectures=${architectures[arch].debian}`
   try {
-    await execa('mmdebstrap', ['--quiet', ...options], { timeout: extractDeadlineMs, stdin: 'ignore' })
+    await execa('mmdebstrap', ['--mode=root', '--variant=extract', architecture, ...options], {
+      timeout: extractDeadlineMs,
+      stdin: 'ignore',
+    })
   } catch (error) {
-    const said =
-      error instanceof ExecaError ? String(error.stderr).trim().split('\n').slice(-3).join('\n') : ''
+    const said = error instanceof ExecaError ? lastErrors(String(error.stderr)) : ''
     throw new FactoryError({
       code: 'lab-packages-not-unpacked',
       class: 'infra',
@@ -63,12 +95,32 @@ async function extract(arch: ArchitectureName, options: readonly string[]): Prom
   }
 }
 
+/** What a name stands for changes every other year; another release would give a lab that nobody has tried. */
+async function assertSuite(arch: ArchitectureName, directory: string): Promise<void> {
+  const said = await readFile(join(directory, 'usr/lib/os-release'), 'utf8')
+  if (said.includes(`VERSION_CODENAME=${suite}\n`)) return
+  throw new FactoryError({
+    code: 'lab-packages-not-unpacked',
+    class: 'infra',
+    message: `the mirror has no whole set of Debian ${suite} packages for ${arch}`,
+    hint: 'It is probably being updated: try again later, or set apt to another mirror.',
+  })
+}
+
+/** apt says first what is wrong and last that something was. */
+function lastErrors(said: string): string {
+  const lines = said.split('\n').map((line) => line.trim())
+  return lines
+    .filter((line) => /^(E|Err):?/.test(line))
+    .slice(0, 4)
+    .join('\n')
+}
+
 function withSuite(name: string): string {
   const older = fromOlderSuite[name]
   return older === undefined ? name : `${name}/${older}`
 }
 
-function suitesOf(packages: readonly string[]): string[] {
-  const older = packages.flatMap((name) => name.split('/').slice(1))
-  return [...new Set([suite, ...older])]
+function olderSuites(packages: readonly string[]): string[] {
+  return [...new Set(packages.flatMap((name) => name.split('/').slice(1)))]
 }
