@@ -33,6 +33,8 @@ export interface BuilderPool {
   acquire(spec: BuilderSpec, lease: Lease, ctx: Context): Promise<BuilderRef>
   /** Everything with the owner's mark: machines, disks, seeds; every place, every state. */
   find(owner: string, ctx: Context): AsyncIterable<Resource>
+  /** Moves the end of a lease that stands on its resources to `expires` (RFC 3339), for reapers to read; throws `lease-gone` when nothing of it is there. */
+  prolong(leaseId: string, expires: string, ctx: Context): Promise<void>
   /** Gives everything of the lease back; "not there" is success. */
   release(leaseId: string, ctx: Context): Promise<void>
   /** The last text of the machine's console, for messages; undefined where there is none. */
@@ -104,6 +106,10 @@ export interface ImageStore {
   list(ctx: Context): AsyncIterable<Image>
   /** "Not there" is success. */
   remove(image: Image, ctx: Context): Promise<void>
+  /** What publishes of the owner that were cut off left half-made, in every region; `expires` says when surely nobody works on it any more. */
+  leftovers(owner: string, ctx: Context): AsyncIterable<Resource>
+  /** Removes a leftover, unless it has become a complete image meanwhile; "not there" is success. */
+  discard(leftover: Resource, ctx: Context): Promise<void>
 }
 
 export interface ImageKey {
@@ -117,6 +123,17 @@ export interface ImageKey {
   readonly name: string
   readonly release: string
   readonly owner: string
+  readonly origin: ImageOrigin
+}
+
+/** What an image was made of; kept with it, so that `factory adopt` can tell when our own records are lost. */
+export interface ImageOrigin {
+  readonly releaseKey: string
+  readonly buildKey: string
+  /** What a booted machine of it says of itself; empty for a container image that was taken as it is. */
+  readonly identity: string
+  /** `image.name` of the configuration. */
+  readonly imageName: string
 }
 
 /** What a cloud made of an artifact. */
@@ -133,4 +150,5 @@ export interface Image {
   /** Virtual size in bytes. */
   readonly sizeBytes: number
   readonly release: string
+  readonly origin?: ImageOrigin
 }
