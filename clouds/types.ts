@@ -134,6 +134,8 @@ export interface ImageOrigin {
   readonly identity: string
   /** `image.name` of the configuration. */
   readonly imageName: string
+  /** Digest of the container manifest that was pushed, where `image.push` is set. */
+  readonly pushedDigest?: string
 }
 
 /** What a cloud made of an artifact. */

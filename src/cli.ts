@@ -76,10 +76,20 @@ function commandLine(): Command {
       '--force',
       'build although nothing changed; an unfinished release of the same inputs is resumed first',
     )
+    .option(
+      '--take-over',
+      'go on in the place of another factory that is stopped (it can change nothing any more)',
+    )
     .option('--keep-builders', 'leave the builder of a failed build running, for factory ssh')
     .addOption(new Option('--output <kind>', 'how progress is shown').choices(['tree', 'lines', 'json']))
     .action(
-      async (options: ReleaseOptions & { keepBuilders?: boolean; output?: 'tree' | 'lines' | 'json' }) => {
+      async (
+        options: ReleaseOptions & {
+          keepBuilders?: boolean
+          takeOver?: boolean
+          output?: 'tree' | 'lines' | 'json'
+        },
+      ) => {
         const { releaseCommand } = await import('#src/commands/release.ts')
         exitCode = await releaseCommand({ config: config(), ...options })
       },
@@ -125,6 +135,26 @@ function commandLine(): Command {
     .action(async (arch: ArchitectureName, command: string[], options: { giveBack?: boolean }) => {
       const { sshCommand } = await import('#src/commands/ssh.ts')
       exitCode = await sshCommand({ config: config(), arch, command, giveBack: options.giveBack ?? false })
+    })
+
+  program
+    .command('reap')
+    .description('remove machines, disks and half-made images whose lease is over, in every cloud')
+    .option('--dry-run', 'only say what would be removed')
+    .option('--json', 'machine-readable')
+    .action(async (options: { dryRun?: boolean; json?: boolean }) => {
+      const { reapCommand } = await import('#src/commands/reap.ts')
+      const { dryRun = false, json = false } = options
+      exitCode = await reapCommand({ config: config(), dryRun, json })
+    })
+
+  program
+    .command('adopt')
+    .description('take what the clouds hold of ours into the journal, when the state directory was lost')
+    .option('--json', 'machine-readable')
+    .action(async (options: { json?: boolean }) => {
+      const { adoptCommand } = await import('#src/commands/adopt.ts')
+      exitCode = await adoptCommand({ config: config(), json: options.json ?? false })
     })
 
   return program

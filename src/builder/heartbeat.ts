@@ -17,17 +17,26 @@ mv "$2.new" "$2"`
 }
 
 /**
- * Prolongs the lease now and again and again until it is disposed of. A heartbeat that fails is only logged:
- * whatever uses the builder at that time has the better message.
+ * Prolongs the lease now and again and again until it is disposed of: first what others can read of it (`prolong`), then
+ * the machine's own timer. A heartbeat that fails is only logged: whatever uses the builder at that time has the better
+ * message.
  */
-export function keepLease(builder: Builder, leaseMs: number, ctx: Context): AsyncDisposable {
+export function keepLease(
+  builder: Builder,
+  leaseMs: number,
+  { prolong, ctx }: { prolong: () => Promise<void>; ctx: Context },
+): AsyncDisposable {
   const ended = new AbortController()
   const signal = AbortSignal.any([ended.signal, ctx.signal])
+  const beat = async () => {
+    await prolong()
+    await prolongLease(builder, leaseMs)
+  }
   const beating = (async () => {
     while (!signal.aborted) {
-      await prolongLease(builder, leaseMs).catch((error: unknown) =>
-        ctx.log(`the heartbeat failed: ${String(error)}`),
-      )
+      await beat().catch((error: unknown) => {
+        if (!signal.aborted) ctx.log(`the heartbeat failed: ${String(error)}`)
+      })
       await delay(leaseMs / 8, undefined, { signal }).catch(() => undefined)
     }
   })()

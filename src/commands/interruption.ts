@@ -1,5 +1,20 @@
 import { FactoryError } from '#src/errors.ts'
 
+/** Ctrl-C while another process does the work: only the watching ends. */
+export function whileWatching(): Disposable & { signal: AbortSignal } {
+  const stop = new AbortController()
+  const interrupt = () =>
+    stop.abort(
+      new FactoryError({
+        code: 'interrupted',
+        message: 'the watching was ended; the release goes on in the other process',
+        hint: 'See how it is with: factory status',
+        class: 'interrupted',
+      }),
+    )
+  return { signal: stop.signal, ...listening(interrupt) }
+}
+
 /**
  * Ctrl-C as the command line promises it: the first one stops the release and gives its builders back, the second
  * one detaches at once. Returns the signal for the engine; dispose of it to hear no more.
@@ -21,10 +36,13 @@ export function onInterruption(resumeCommand: string): Disposable & { signal: Ab
     )
     process.stderr.write(`\n${name}: giving the builders back; once more detaches at once\n`)
   }
+  return { signal: stop.signal, ...listening(interrupt) }
+}
+
+function listening(interrupt: (name: NodeJS.Signals) => void): Disposable {
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
   for (const name of signals) process.on(name, interrupt)
   return {
-    signal: stop.signal,
     [Symbol.dispose]() {
       for (const name of signals) process.off(name, interrupt)
     },

@@ -2,7 +2,7 @@ import type { Configuration } from '#src/config/types.ts'
 import { loadConfiguration } from '#src/config/load.ts'
 import { FactoryError } from '#src/errors.ts'
 import { openJournal } from '#src/journal/journal.ts'
-import { type FactoryState, type ReleaseState, replay } from '#src/journal/replay.ts'
+import type { FactoryState, ReleaseState } from '#src/journal/replay.ts'
 
 /** What every reading command needs: the configuration and the state derived from its journal. */
 export async function openState(
@@ -10,7 +10,7 @@ export async function openState(
 ): Promise<{ configuration: Configuration; state: FactoryState }> {
   const configuration = await loadConfiguration(configFile, process.cwd())
   using journal = openJournal(configuration.stateDirectory)
-  return { configuration, state: replay(journal.read()) }
+  return { configuration, state: journal.state() }
 }
 
 /** The release that was named, or the newest. */

@@ -2,7 +2,6 @@ import { openStore } from '#src/artifact/store.ts'
 import type { ReleaseOptions } from '#src/cli.ts'
 import { loadConfiguration } from '#src/config/load.ts'
 import { openJournal } from '#src/journal/journal.ts'
-import { replay } from '#src/journal/replay.ts'
 import { registryClient } from '#src/registry/client.ts'
 import { readInputs } from '#src/release/inputs.ts'
 import { planNow } from '#src/release/last-release.ts'
@@ -19,7 +18,7 @@ export async function planCommand(
   const clouds = await openClouds(configuration)
   const registry = registryClient({ authFile: configuration.image.authFile })
   using journal = openJournal(configuration.stateDirectory)
-  const known = { clouds, store: openStore(configuration.stateDirectory), state: replay(journal.read()) }
+  const known = { clouds, store: openStore(configuration.stateDirectory), state: journal.state() }
   const inputs = await readInputs(configuration, { registry, architectures: options.arch }, ctx)
   const selection = { architectures: options.arch, to: options.to, force: options.force }
   const planned = await planNow(configuration, known, inputs, selection)

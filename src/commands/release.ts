@@ -1,52 +1,91 @@
-import { openStore } from '#src/artifact/store.ts'
+import { type ArtifactStore, openStore } from '#src/artifact/store.ts'
 import { quoteCommand } from '#src/builder/quote.ts'
 import { openBuilder } from '#src/builder/session.ts'
 import type { ReleaseOptions } from '#src/cli.ts'
+import type { Cloud } from '#clouds/types.ts'
 import { loadConfiguration } from '#src/config/load.ts'
+import type { Configuration } from '#src/config/types.ts'
 import { podman } from '#src/container/podman.ts'
 import { bib } from '#src/disk/bib.ts'
 import type { ReleaseOutcome } from '#src/events.ts'
+import { type Engine, enterEngine } from '#src/journal/engine.ts'
 import { openJournal } from '#src/journal/journal.ts'
-import { lockEngine } from '#src/journal/lock.ts'
-import { replay } from '#src/journal/replay.ts'
 import { registryClient } from '#src/registry/client.ts'
-import { readInputs } from '#src/release/inputs.ts'
+import type { RegistryClient } from '#src/registry/types.ts'
+import { giveBackLeftovers } from '#src/release/give-back.ts'
+import { type ReleaseInputs, readInputs } from '#src/release/inputs.ts'
 import { planNow } from '#src/release/last-release.ts'
-import { giveBackLeftovers } from '#src/release/lease.ts'
+import type { Plan } from '#src/release/plan.ts'
 import { runRelease } from '#src/release/release.ts'
 import type { EngineParts } from '#src/release/scope.ts'
 import { unfinishedRelease } from '#src/release/unfinished.ts'
-import { summaryRows } from './summary-rows.ts'
+import { viewRelease } from '#src/release/view.ts'
 import { chooseListener } from '#src/ui/choose.ts'
+import type { Screen } from '#src/ui/listener.ts'
 import { summaryTable } from '#src/ui/summary.ts'
 import { commandContext, openClouds } from './clouds.ts'
-import { onInterruption } from './interruption.ts'
+import { onInterruption, whileWatching } from './interruption.ts'
 import { secretsOf } from './secrets.ts'
+import { summaryRows } from './summary-rows.ts'
 
 const exitCodes: Record<ReleaseOutcome, number> = { done: 0, failed: 1, partial: 3, interrupted: 130 }
 
-/** The button: plans, and builds, collects, publishes and verifies what the plan says. Returns the exit code. */
-export async function releaseCommand(
-  options: ReleaseOptions & {
-    config: string | undefined
-    keepBuilders?: boolean
-    output?: 'tree' | 'lines' | 'json'
-  },
-): Promise<number> {
+interface ReleaseCommandOptions extends ReleaseOptions {
+  config: string | undefined
+  keepBuilders?: boolean
+  takeOver?: boolean
+  output?: 'tree' | 'lines' | 'json'
+}
+
+/** What one press of the button works with, whether it becomes the engine or watches another one. */
+interface Button {
+  options: ReleaseCommandOptions
+  configuration: Configuration
+  clouds: ReadonlyMap<string, Cloud>
+  store: ArtifactStore
+  registry: RegistryClient
+  inputs: ReleaseInputs
+  screen: Screen
+}
+
+/**
+ * The button: plans, and builds, collects, publishes and verifies what the plan says. While another process makes a
+ * release from the same state directory, this one watches it, and goes on in its place when it is gone. Returns the
+ * exit code.
+ */
+export async function releaseCommand(options: ReleaseCommandOptions): Promise<number> {
   const configuration = await loadConfiguration(options.config, process.cwd())
-  using _lock = lockEngine(configuration.stateDirectory)
-  using journal = openJournal(configuration.stateDirectory)
-  using interruption = onInterruption(resumeCommand())
-  const ctx = commandContext(interruption.signal)
+  const { stateDirectory } = configuration
   const clouds = await openClouds(configuration)
   const registry = registryClient({ authFile: configuration.image.authFile })
-  const store = openStore(configuration.stateDirectory)
-  const selection = { architectures: options.arch, to: options.to, force: options.force }
-  const inputs = await readInputs(configuration, { registry, architectures: options.arch }, ctx)
-  const known = { clouds, store, state: replay(journal.read()) }
-  const planned = await planNow(configuration, known, inputs, selection)
-  const mask = await secretsOf(configuration, inputs)
+  const store = openStore(stateDirectory)
+  const inputs = await readInputs(configuration, { registry, architectures: options.arch }, commandContext())
   const screen = chooseListener(options.output, process.stderr)
+  const button: Button = { options, configuration, clouds, store, registry, inputs, screen }
+  try {
+    for (let takeOver = options.takeOver ?? false; ; takeOver = false) {
+      const entered = enterEngine(stateDirectory, { takeOver })
+      if ('engine' in entered) {
+        using engine = entered.engine
+        return await asEngine(button, engine)
+      }
+      const exitCode = await asViewer(button)
+      if (exitCode !== undefined) return exitCode
+    }
+  } finally {
+    await screen.close()
+  }
+}
+
+async function asEngine(button: Button, engine: Engine): Promise<number> {
+  const { options, configuration, clouds, store, registry, inputs, screen } = button
+  const { journal } = engine
+  using interruption = onInterruption(resumeCommand())
+  if (engine.warning !== undefined) {
+    screen.listen({ type: 'warning', at: Date.now(), message: engine.warning })
+  }
+  const planned = await planFor(button, journal.state())
+  const mask = await secretsOf(configuration, inputs)
   const parts: EngineParts = {
     configuration,
     stateDirectory: configuration.stateDirectory,
@@ -64,26 +103,47 @@ export async function releaseCommand(
     mask: mask.text,
     keepBuilders: options.keepBuilders ?? false,
   }
-  try {
-    const resuming = unfinishedRelease(known.state, planned.key, configuration.require)
-    await giveBackLeftovers(parts, resuming?.release)
-    if (planned.nothingChanged) {
-      screen.listen({ type: 'nothing-changed', at: Date.now(), key: planned.key, ...planned.nothingChanged })
-      return 0
-    }
-    const result = await runRelease(parts, planned, inputs)
-    await screen.close()
-    if (options.output !== 'json') process.stdout.write(summaryTable(summaryRows(result.state)))
-    if (result.outcome === 'interrupted') interruption.signal.throwIfAborted()
-    return exitCodes[result.outcome]
-  } finally {
-    await screen.close()
+  const resuming = unfinishedRelease(journal.state(), planned.key, configuration.require)
+  await giveBackLeftovers(parts, resuming?.release)
+  if (planned.nothingChanged) {
+    screen.listen({ type: 'nothing-changed', at: Date.now(), key: planned.key, ...planned.nothingChanged })
+    return 0
   }
+  const result = await runRelease(parts, planned, inputs)
+  await screen.close()
+  if (options.output !== 'json') process.stdout.write(summaryTable(summaryRows(result.state)))
+  if (result.outcome === 'interrupted') interruption.signal.throwIfAborted()
+  return exitCodes[result.outcome]
+}
+
+/** Undefined when this process should try to become the engine: the other one is gone, or made something else. */
+async function asViewer(button: Button): Promise<number | undefined> {
+  const { options, configuration, screen } = button
+  const { stateDirectory } = configuration
+  using watching = whileWatching()
+  using journal = openJournal(stateDirectory)
+  const { key } = await planFor(button, journal.state())
+  const message =
+    'another factory is at work on this configuration: watching it; Ctrl-C ends only the watching'
+  screen.listen({ type: 'warning', at: Date.now(), message })
+  const seen = await viewRelease(stateDirectory, screen.listen, watching.signal)
+  if (seen.outcome === undefined || seen.key !== key) return undefined
+  await screen.close()
+  const release = journal.state().releases.findLast((one) => one.key === key)
+  if (release && options.output !== 'json') process.stdout.write(summaryTable(summaryRows(release)))
+  return exitCodes[seen.outcome]
+}
+
+async function planFor(button: Button, state: Parameters<typeof planNow>[1]['state']): Promise<Plan> {
+  const { options, configuration, clouds, store, inputs } = button
+  const selection = { architectures: options.arch, to: options.to, force: options.force }
+  return await planNow(configuration, { clouds, store, state }, inputs, selection)
 }
 
 /** The same command line once more, ready to paste. */
 function resumeCommand(): string {
   const home = process.env['FACTORY_HOME']
-  const command = quoteCommand(['npx', 'factory', ...process.argv.slice(2)])
+  const words = process.argv.slice(2).filter((word) => word !== '--take-over')
+  const command = quoteCommand(['npx', 'factory', ...words])
   return home === undefined ? command : `FACTORY_HOME=${quoteCommand([home])} ${command}`
 }

@@ -5,10 +5,10 @@ import { sshArguments } from '#src/builder/openssh.ts'
 import { quoteCommand } from '#src/builder/quote.ts'
 import { FactoryError } from '#src/errors.ts'
 import { openJournal } from '#src/journal/journal.ts'
-import { lockEngine } from '#src/journal/lock.ts'
-import { type LeaseState, replay } from '#src/journal/replay.ts'
-import { forgetKeys, keysDirectory } from '#src/release/lease.ts'
+import type { LeaseState } from '#src/journal/replay.ts'
+import { forgetKeys, keysDirectory } from '#src/release/lease-keys.ts'
 import { makeAccess } from '#src/builder/keys.ts'
+import { enterOrThrow } from './adopt.ts'
 import { commandContext, openClouds } from './clouds.ts'
 
 /** Opens a shell on a builder that is still rented, with its pinned host key; or gives it back. */
@@ -20,15 +20,17 @@ export async function sshCommand(options: {
 }): Promise<number> {
   const configuration = await loadConfiguration(options.config, process.cwd())
   using journal = openJournal(configuration.stateDirectory)
-  const rented = replay(journal.read()).leases.findLast(
-    ({ lease, released, ref }) => !released && lease.arch === options.arch && ref !== undefined,
-  )
+  const rented = journal
+    .state()
+    .leases.findLast(
+      ({ lease, released, ref }) => !released && lease.arch === options.arch && ref !== undefined,
+    )
   if (!rented?.ref) throw nothingRented(options.arch)
 
   if (options.giveBack) {
-    using _lock = lockEngine(configuration.stateDirectory)
+    using engine = enterOrThrow(configuration.stateDirectory)
     await giveBack(rented, await openClouds(configuration))
-    journal.append({ type: 'lease-released', release: rented.lease.release, leaseId: rented.lease.id })
+    engine.journal.append({ type: 'lease-released', release: rented.lease.release, leaseId: rented.lease.id })
     process.stdout.write(`gave ${rented.ref.machine} back to ${rented.cloud}\n`)
     return 0
   }

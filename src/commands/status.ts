@@ -16,8 +16,9 @@ export async function statusCommand(options: {
   const judgement = judge(release, configuration.require)
   if (options.json) {
     const { inputs: _inputs, ...facts } = release
-    const open = leases.map(({ lease, cloud, purpose, ref }) => ({
+    const open = leases.map(({ lease, cloud, purpose, ref, expires }) => ({
       ...lease,
+      expires,
       cloud,
       purpose,
       machine: ref?.machine,
@@ -37,8 +38,8 @@ export async function statusCommand(options: {
     stepText(step),
   ])
   process.stdout.write(table(['ARCH', 'STEP', 'WHERE', 'STATE', 'TIME', ''], rows))
-  for (const { lease, cloud, ref } of leases) {
-    process.stdout.write(`Rented: ${ref?.machine ?? lease.id} from ${cloud}, until ${lease.expires}\n`)
+  for (const { lease, cloud, ref, expires } of leases) {
+    process.stdout.write(`Rented: ${ref?.machine ?? lease.id} from ${cloud}, until ${expires}\n`)
   }
   return 0
 }

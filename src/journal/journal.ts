@@ -1,61 +1,138 @@
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
 import { FactoryError } from '#src/errors.ts'
+import { checksumOf } from './checksum.ts'
+import { type Row, inTransaction, journalBroken, journalFile, openDatabase } from './database.ts'
 import { type JournalRecord, type StoredRecord, journalRecord, journalVersion } from './records.ts'
+import { type FactoryState, apply, emptyState } from './replay.ts'
+
+export type LeaseTaken = Extract<JournalRecord, { type: 'lease-taken' }>
 
 /** The append-only record that everything else is derived from. */
 export interface Journal extends Disposable {
-  /** Returns when the record is on the disk; the effect it announces may only come after. */
+  /** Everything derived from the records up to the newest, whoever wrote it. Shared and live: look, do not keep. */
+  state(): FactoryState
+  /** Records after a sequence number, oldest first. */
+  read(afterSeq?: number): StoredRecord[]
+  /** Returns when the record is on the disk; the effect it announces may only come after. Throws `fenced` when a later engine is at work. */
   append(record: JournalRecord): void
-  read(): StoredRecord[]
+  /** Appends the record if its cloud has fewer than `limit` machines of ours; says whether it did. */
+  claim(record: LeaseTaken, limit: number): boolean
+  /** Throws `fenced` when a later engine is at work. Asked right before every effect. */
+  assertCurrent(): void
 }
 
-/**
- * Opens (or makes) the journal of a state directory. WAL with synchronous=FULL: a record that `append` has
- * returned survives a power cut. Readers may open it while an engine writes.
- */
-export function openJournal(stateDirectory: string, now: () => number = Date.now): Journal {
-  mkdirSync(stateDirectory, { recursive: true, mode: 0o700 })
-  const file = join(stateDirectory, 'journal.sqlite')
-  const database = openDatabase(file)
-  const insert = database.prepare('INSERT INTO records (at, version, body) VALUES (?, ?, ?)')
-  const select = database.prepare('SELECT seq, at, version, body FROM records ORDER BY seq')
+export interface JournalOptions {
+  now?: () => number
+  /** Of the engine that writes; without one (commands that are no engine) the newest engine's is taken. */
+  epoch?: number
+}
+
+/** Opens (or makes) the journal of a state directory. Readers may open it while an engine writes. */
+export function openJournal(stateDirectory: string, options: JournalOptions = {}): Journal {
+  const file = journalFile(stateDirectory)
+  const database = openDatabase(stateDirectory)
+  const now = options.now ?? Date.now
+  const last = database.prepare('SELECT seq, epoch, checksum FROM records ORDER BY seq DESC LIMIT 1')
+  const after = database.prepare('SELECT * FROM records WHERE seq > ? ORDER BY seq')
+  const derived = { state: emptyState(), seq: 0 }
+
+  function assertEpoch(newest: number): void {
+    if (options.epoch !== undefined && newest > options.epoch) throw fenced(file, options.epoch, newest)
+  }
+
+  function insert(record: JournalRecord, body: string): void {
+    const before = last.get() as Pick<Row, 'seq' | 'epoch' | 'checksum'> | undefined
+    assertEpoch(before?.epoch ?? 0)
+    const row = {
+      seq: (before?.seq ?? 0) + 1,
+      at: now(),
+      version: journalVersion,
+      epoch: options.epoch ?? before?.epoch ?? 0,
+      body,
+    }
+    database
+      .prepare('INSERT INTO records (seq, at, version, epoch, body, checksum) VALUES (?, ?, ?, ?, ?, ?)')
+      .run(row.seq, row.at, row.version, row.epoch, row.body, checksumOf(before?.checksum ?? '', row))
+    if (record.type === 'lease-released') {
+      database.prepare('DELETE FROM claims WHERE lease = ?').run(record.leaseId)
+    }
+  }
+
+  function written<T>(work: () => T): T {
+    try {
+      return inTransaction(database, work)
+    } catch (error) {
+      throw journalBroken(file, error)
+    }
+  }
+
+  function read(afterSeq = 0): StoredRecord[] {
+    let rows: Row[]
+    try {
+      rows = after.all(afterSeq) as unknown as Row[]
+    } catch (error) {
+      throw journalBroken(file, error)
+    }
+    return rows.map((row) => readRow(file, row))
+  }
+
   return {
-    append(record) {
-      const body = JSON.stringify(journalRecord.parse(record))
-      try {
-        insert.run(now(), journalVersion, body)
-      } catch (error) {
-        throw journalBroken(file, error)
+    state() {
+      for (const record of read(derived.seq)) {
+        apply(derived.state, record)
+        derived.seq = record.seq
       }
+      return derived.state
     },
-    read: () => select.all().map((row) => readRow(file, row)),
+    read,
+    append(record) {
+      const body = bodyOf(record)
+      written(() => insert(record, body))
+    },
+    claim(record, limit) {
+      const body = bodyOf(record)
+      return written(() => {
+        const place = freePlace(database, record.cloud, limit)
+        if (place === undefined) return false
+        const { cloud, lease } = record
+        database
+          .prepare('INSERT INTO claims (cloud, place, lease) VALUES (?, ?, ?)')
+          .run(cloud, place, lease.id)
+        insert(record, body)
+        return true
+      })
+    },
+    assertCurrent: () => assertEpoch((last.get() as Pick<Row, 'epoch'> | undefined)?.epoch ?? 0),
     [Symbol.dispose]: () => database.close(),
   }
 }
 
-function openDatabase(file: string): DatabaseSync {
-  try {
-    const database = new DatabaseSync(file, { timeout: 10_000 })
-    database.exec('PRAGMA journal_mode = WAL')
-    database.exec('PRAGMA synchronous = FULL')
-    database.exec(
-      `CREATE TABLE IF NOT EXISTS records (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT,
-        at INTEGER NOT NULL,
-        version INTEGER NOT NULL,
-        body TEXT NOT NULL
-      ) STRICT`,
-    )
-    return database
-  } catch (error) {
-    throw journalBroken(file, error)
-  }
+/** Claims follow from the records; an engine makes them anew at its start. */
+export function rebuildClaims(stateDirectory: string, state: FactoryState): void {
+  using database = openDatabase(stateDirectory)
+  const open = state.leases.filter(({ released }) => !released)
+  inTransaction(database, () => {
+    database.exec('DELETE FROM claims')
+    const insert = database.prepare('INSERT INTO claims (cloud, place, lease) VALUES (?, ?, ?)')
+    for (const { cloud, lease } of open) {
+      insert.run(cloud, freePlace(database, cloud, Number.MAX_SAFE_INTEGER) ?? 0, lease.id)
+    }
+  })
 }
 
-function readRow(file: string, row: Record<string, unknown>): StoredRecord {
-  const { seq, at, version, body } = row as { seq: number; at: number; version: number; body: string }
+/** A record that its own schema refuses is a defect and never reaches the disk. */
+function bodyOf(record: JournalRecord): string {
+  return JSON.stringify(journalRecord.parse(record))
+}
+
+function freePlace(database: DatabaseSync, cloud: string, limit: number): number | undefined {
+  const rows = database.prepare('SELECT place FROM claims WHERE cloud = ?').all(cloud)
+  const taken = new Set(rows.map((row) => row['place']))
+  for (let place = 0; place < limit; place += 1) if (!taken.has(place)) return place
+  return undefined
+}
+
+function readRow(file: string, { seq, at, version, body }: Row): StoredRecord {
   if (version > journalVersion) {
     throw new FactoryError({
       code: 'journal-too-new',
@@ -64,18 +141,19 @@ function readRow(file: string, row: Record<string, unknown>): StoredRecord {
       class: 'user',
     })
   }
-  const parsed = journalRecord.safeParse(JSON.parse(body))
-  if (!parsed.success) throw journalBroken(file, parsed.error, `record ${seq} is not readable`)
-  return { ...parsed.data, seq, at }
+  try {
+    return { ...journalRecord.parse(JSON.parse(body)), seq, at }
+  } catch (error) {
+    throw journalBroken(file, error, `record ${seq} is not readable`)
+  }
 }
 
-function journalBroken(file: string, cause: unknown, what?: string): FactoryError {
-  const reason = cause instanceof Error ? cause.message : String(cause)
+function fenced(file: string, ours: number, newest: number): FactoryError {
   return new FactoryError({
-    code: 'journal-broken',
-    message: `the journal ${file} cannot be used: ${what ?? reason}`,
-    hint: `Check the disk's free space and rights with: df -h ${file}; ls -l ${file}`,
-    class: 'infra',
-    cause,
+    code: 'fenced',
+    message: `engine ${newest} took over the work in ${file}; this one (engine ${ours}) changes nothing any more`,
+    hint: 'Watch the one that is at work with: factory status',
+    class: 'interrupted',
+    context: { ours, newest },
   })
 }

@@ -1,26 +1,72 @@
-import { mkdirSync } from 'node:fs'
+import { readdirSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { FactoryError } from '#src/errors.ts'
+import { journalBroken } from './database.ts'
+
+const heartbeatMs = 5_000
 
 /**
- * Makes this process the only engine of a state directory. The lock is SQLite's lock on a file of its own,
- * which the kernel frees however the process ends, so no stale lock can stay behind.
+ * The lock of one engine: SQLite's lock on a file that is called by the engine's epoch. The kernel frees it however the
+ * process ends, so no stale lock can stay behind; a process that is only stopped keeps it, and the file's time then
+ * grows old. Undefined when somebody else holds it.
  */
-export function lockEngine(stateDirectory: string): Disposable {
-  mkdirSync(stateDirectory, { recursive: true, mode: 0o700 })
-  const database = new DatabaseSync(join(stateDirectory, 'engine.lock'), { timeout: 0 })
+export function tryLock(stateDirectory: string, epoch: number): Disposable | undefined {
+  const file = lockFile(stateDirectory, epoch)
+  let database: DatabaseSync | undefined
   try {
+    database = new DatabaseSync(file, { timeout: 0 })
     database.exec('BEGIN EXCLUSIVE')
   } catch (error) {
-    database.close()
-    throw new FactoryError({
-      code: 'release-running',
-      message: `another factory is working in ${stateDirectory}`,
-      hint: 'Watch it with `factory status`, or wait until it has ended.',
-      class: 'user',
-      cause: error,
-    })
+    database?.close()
+    if (isBusy(error)) return undefined
+    throw journalBroken(file, error)
   }
-  return { [Symbol.dispose]: () => database.close() }
+  const held = database
+  const beat = () => utimesSync(file, new Date(), new Date())
+  const beating = setInterval(() => ifThere(beat), heartbeatMs)
+  beating.unref()
+  return {
+    [Symbol.dispose]() {
+      clearInterval(beating)
+      held.close()
+    },
+  }
+}
+
+/** Milliseconds since the engine of this epoch last showed a sign of life; undefined when it never did. */
+export function silentForMs(stateDirectory: string, epoch: number): number | undefined {
+  const found = statSync(lockFile(stateDirectory, epoch), { throwIfNoEntry: false })
+  return found && Date.now() - found.mtimeMs
+}
+
+/** The newest epoch that has a lock file. */
+export function newestLock(stateDirectory: string): number {
+  const epochs = readdirSync(stateDirectory).map((name) =>
+    Number(/^engine-(\d+)\.lock$/.exec(name)?.[1] ?? 0),
+  )
+  return Math.max(0, ...epochs)
+}
+
+/** Removes the lock files of engines that are gone. */
+export function removeLocksBefore(stateDirectory: string, epoch: number): void {
+  for (const name of readdirSync(stateDirectory)) {
+    const found = /^engine-(\d+)\.lock(?:-journal)?$/.exec(name)?.[1]
+    if (found !== undefined && Number(found) < epoch) rmSync(join(stateDirectory, name), { force: true })
+  }
+}
+
+function lockFile(stateDirectory: string, epoch: number): string {
+  return join(stateDirectory, `engine-${epoch}.lock`)
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && error.errcode === 5
+}
+
+function ifThere(call: () => void): void {
+  try {
+    call()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
 }

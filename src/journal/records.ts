@@ -3,7 +3,7 @@ import { architectureNames } from '#arch/index.ts'
 import { stepNames } from '#src/events.ts'
 
 /** Raised when a record changes its meaning; a journal with a newer one is refused. */
-export const journalVersion = 1
+export const journalVersion = 2
 
 const architecture = z.enum(architectureNames)
 const format = z.enum(['raw', 'qcow2'])
@@ -83,6 +83,7 @@ const destination = z.object({
  * no record is ever changed or taken back, and none holds a secret.
  */
 export const journalRecord = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('engine-started'), epoch: z.int(), pid: z.int(), host: z.string() }),
   z.object({
     type: z.literal('release-opened'),
     release: z.string(),
@@ -116,9 +117,19 @@ export const journalRecord = z.discriminatedUnion('type', [
     lease,
     purpose: z.enum(['build', 'verify']),
     dataBytes: z.number(),
+    leaseMs: z.number().optional(),
+    image: image.optional(),
     target: z.string().optional(),
   }),
   z.object({ type: z.literal('lease-acquired'), release: z.string(), ref: builderRef }),
+  z.object({
+    type: z.literal('lease-prolonged'),
+    release: z.string(),
+    leaseId: z.string(),
+    expires: z.string(),
+  }),
+  /** A machine with our tags that no record spoke of; it can only be given back. */
+  z.object({ type: z.literal('lease-found'), release: z.string(), cloud: z.string(), lease }),
   z.object({ type: z.literal('lease-kept'), release: z.string(), leaseId: z.string() }),
   z.object({ type: z.literal('lease-released'), release: z.string(), leaseId: z.string() }),
   z.object({

@@ -20,9 +20,17 @@ export interface LeaseState {
   cloud: string
   purpose: 'build' | 'verify'
   dataBytes: number
+  /** Milliseconds from boot after which the unprolonged machine ends; absent in old journals. */
+  leaseMs?: number
+  /** The image that it boots instead of the base disk. */
+  image?: Image
   /** The destination that is verified, `cloud/region`. */
   target?: string
   ref?: BuilderRef
+  /** When the machine ends unless it is prolonged again, as last written (RFC 3339). */
+  expires: string
+  /** A step on this machine failed, so it is not gone on with. */
+  failed: boolean
   /** Left running on purpose, by --keep-builders. */
   kept: boolean
   released: boolean
@@ -78,20 +86,33 @@ export interface FactoryState {
   collected: Map<string, CollectedBuild>
   /** The release that the channel points to. */
   candidate?: string
+  /** The newest engine that started. */
+  engine?: { epoch: number; pid: number; host: string; startedAt: number }
+}
+
+export function emptyState(): FactoryState {
+  return { releases: [], leases: [], collected: new Map() }
 }
 
 /** Derives everything from the records, in their order; pure, so the same journal gives the same state. */
 export function replay(records: Iterable<StoredRecord>): FactoryState {
-  const state: FactoryState = { releases: [], leases: [], collected: new Map() }
+  const state = emptyState()
   for (const record of records) apply(state, record)
   return state
 }
 
-function apply(state: FactoryState, record: StoredRecord): void {
+/** Changes the state by one record, the next in order. */
+export function apply(state: FactoryState, record: StoredRecord): void {
   if (record.type === 'channel-moved') {
     state.candidate = record.release
     return
   }
+  if (record.type === 'engine-started') {
+    const { epoch, pid, host, at } = record
+    state.engine = { epoch, pid, host, startedAt: at }
+    return
+  }
+  if (applyLease(state, record)) return
   if (record.type === 'release-opened') {
     const { release, key, owner, imageName, inputs, destinations, at } = record
     const builds = record.builds.map((build) => ({
@@ -118,33 +139,8 @@ function applyToRelease(state: FactoryState, release: ReleaseState, record: Stor
     case 'step-started':
     case 'step-finished':
     case 'step-failed':
+      if (record.type === 'step-failed') failLeases(state, record)
       return applyStep(release, record)
-    case 'lease-taken':
-      state.leases.push({
-        lease: record.lease,
-        cloud: record.cloud,
-        purpose: record.purpose,
-        dataBytes: record.dataBytes,
-        ...(record.target === undefined ? {} : { target: record.target }),
-        kept: false,
-        released: false,
-      })
-      return
-    case 'lease-acquired': {
-      const taken = state.leases.find(({ lease }) => lease.id === record.ref.leaseId)
-      if (taken) taken.ref = record.ref as BuilderRef
-      return
-    }
-    case 'lease-kept': {
-      const taken = state.leases.find(({ lease }) => lease.id === record.leaseId)
-      if (taken) taken.kept = true
-      return
-    }
-    case 'lease-released': {
-      const taken = state.leases.find(({ lease }) => lease.id === record.leaseId)
-      if (taken) taken.released = true
-      return
-    }
     case 'container-built':
       release.containers[record.arch] = { imageId: record.imageId, sizeBytes: record.sizeBytes }
       return
@@ -173,6 +169,65 @@ function applyToRelease(state: FactoryState, release: ReleaseState, record: Stor
       )
       if (published) published.verification = verificationOf(record)
     }
+  }
+}
+
+/** Leases stand for themselves: one may be of a release that only the clouds remember. */
+function applyLease(state: FactoryState, record: StoredRecord): boolean {
+  const change = (leaseId: string, changes: Partial<LeaseState>) => {
+    const taken = state.leases.find(({ lease }) => lease.id === leaseId)
+    if (taken) Object.assign(taken, changes)
+    return true
+  }
+  switch (record.type) {
+    case 'lease-taken':
+      return state.leases.push(openLease(record)) > 0
+    case 'lease-found':
+      return state.leases.push(openLease({ ...record, purpose: 'build', dataBytes: 0 })) > 0
+    case 'lease-acquired':
+      return change(record.ref.leaseId, { ref: record.ref as BuilderRef })
+    case 'lease-prolonged':
+      return change(record.leaseId, { expires: record.expires })
+    case 'lease-kept':
+      return change(record.leaseId, { kept: true })
+    case 'lease-released':
+      return change(record.leaseId, { released: true })
+    default:
+      return false
+  }
+}
+
+function openLease(
+  record: Pick<LeaseState, 'lease' | 'cloud' | 'purpose' | 'dataBytes'> & {
+    leaseMs?: number | undefined
+    image?: Image | undefined
+    target?: string | undefined
+  },
+): LeaseState {
+  const { lease, cloud, purpose, dataBytes, leaseMs, image, target } = record
+  return {
+    lease,
+    cloud,
+    purpose,
+    dataBytes,
+    ...(leaseMs === undefined ? {} : { leaseMs }),
+    ...(image === undefined ? {} : { image }),
+    ...(target === undefined ? {} : { target }),
+    expires: lease.expires,
+    failed: false,
+    kept: false,
+    released: false,
+  }
+}
+
+/** What failed on a machine makes that machine one that is not gone on with. */
+function failLeases(state: FactoryState, failed: Extract<StoredRecord, { type: 'step-failed' }>): void {
+  for (const taken of state.leases) {
+    const same =
+      taken.lease.release === failed.release &&
+      taken.lease.arch === failed.arch &&
+      taken.target === failed.target
+    if (same && !taken.released) taken.failed = true
   }
 }
 

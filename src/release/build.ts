@@ -9,14 +9,15 @@ import { rootSizeConfig } from '#src/disk/root-size.ts'
 import type { ArtifactOnBuilder } from '#src/disk/types.ts'
 import { FactoryError, asFactoryError } from '#src/errors.ts'
 import type { CollectedArtifact } from '#src/journal/records.ts'
-import { type CollectedBuild, replay } from '#src/journal/replay.ts'
+import type { CollectedBuild } from '#src/journal/replay.ts'
 import { formatBytes, formatDuration } from '#src/units.ts'
 import { buildBudget } from './budget.ts'
 import { containerRequest, originTag, sendSources } from './container-step.ts'
 import { identityOf } from './identity.ts'
 import type { ReleaseInputs } from './inputs.ts'
-import { isLeaseFailure, withMachine } from './lease.ts'
-import type { Plan } from './plan.ts'
+import { isLeaseFailure, prolong, withMachine } from './lease.ts'
+import type { Plan, PlannedBuild } from './plan.ts'
+import { budgets, pauseMs, spender } from './retries.ts'
 import { type ReleaseScope, releaseContext } from './scope.ts'
 import { stateOf } from './state.ts'
 import { runStep } from './step.ts'
@@ -36,7 +37,7 @@ interface BuildScope {
 /**
  * Makes the artifacts of one architecture, or finds those that an earlier release made of the same inputs. The
  * clouds are tried in their order when one has no machine to give; a build that ran out of disk is tried once
- * more with twice the space; anything else fails.
+ * more with twice the space, one whose machine was lost once more on a fresh one; anything else fails.
  */
 export async function buildArchitecture(
   scope: ReleaseScope,
@@ -52,62 +53,71 @@ export async function buildArchitecture(
       class: 'bug',
     })
   const { buildKey, formats } = planned
-  const before = await collectedBefore(scope, buildKey)
+  const before = await collectedBefore(scope, planned)
   if (before) return before
 
   const { release, configuration } = scope
   const identity = identityOf({ imageName: configuration.image.name, release, buildKey, arch })
   const built = configuration.image.source.kind === 'ref' ? '' : identity
-  const artifacts = await onSomeCloud({ scope, inputs, arch, buildKey, formats, identity: built })
-  const pushedDigest = stateOf(scope).containers[arch]?.pushedDigest
-  const made = { release, arch, buildKey, identity: built, artifacts }
-  const collected = pushedDigest === undefined ? made : { ...made, pushedDigest }
-  scope.journal.append({ type: 'artifacts-collected', ...collected })
-  return collected
+  return await onSomeMachine({ scope, inputs, arch, buildKey, formats, identity: built })
 }
 
-async function collectedBefore(scope: ReleaseScope, buildKey: string): Promise<CollectedBuild | undefined> {
-  const known = replay(scope.journal.read()).collected.get(buildKey)
-  if (!known) return undefined
+/** Nobody waits for the artifacts of a build that is not needed: they may be gone, or never have been here. */
+async function collectedBefore(
+  scope: ReleaseScope,
+  { buildKey, needed }: PlannedBuild,
+): Promise<CollectedBuild | undefined> {
+  const known = scope.journal.state().collected.get(buildKey)
+  if (!known || !needed) return known
+  if (known.artifacts.length === 0) return undefined
   for (const { sha256, sizeBytes } of known.artifacts) {
     if (!(await scope.store.has(sha256, sizeBytes))) return undefined
   }
   return known
 }
 
-async function onSomeCloud(build: BuildScope): Promise<CollectedArtifact[]> {
+/**
+ * Tries until a machine has made the build or nothing is left to try: the next cloud when one has no machine, a fresh
+ * machine when one was lost, twice the space when the disk was full.
+ */
+async function onSomeMachine(build: BuildScope): Promise<CollectedBuild> {
   const { scope, arch, inputs, formats } = build
   const names = scope.configuration.builders[arch] ?? []
   const budget = await buildBudget(scope.registry, inputs, { arch, formats }, releaseContext(scope))
-  for (const [index, name] of names.entries()) {
+  const spend = spender(budgets.build)
+  let dataBytes = budget.totalBytes
+  let at = 0
+  for (let tries = 1; ; tries += 1) {
+    const name = names[at]
+    if (name === undefined) throw noSource(arch)
     try {
-      return await onCloud(build, name, budget)
-    } catch (error) {
-      const { class: failureClass, message } = asFactoryError(error)
-      const next = names[index + 1]
-      const elsewhere = isLeaseFailure(error) && !['user', 'bug', 'interrupted'].includes(failureClass)
-      if (next === undefined || !elsewhere || scope.signal.aborted) throw error
-      warn(build, `${name} has no ${arch} machine (${message}): trying ${next}`)
+      return await onMachine(build, name, dataBytes, budget)
+    } catch (caught) {
+      const error = asFactoryError(caught)
+      if (scope.signal.aborted) throw error
+      const next = names[at + 1]
+      if (isLeaseFailure(caught) && next !== undefined && mayBeElsewhere(error)) {
+        warn(build, `${name} has no ${arch} machine (${error.message}): trying ${next}`)
+        at += 1
+        continue
+      }
+      if (isLeaseFailure(caught) && error.class === 'disk-full') throw error
+      if (!spend(error)) throw error
+      if (error.class === 'disk-full') {
+        dataBytes *= 2
+        warn(build, `the ${arch} builder's disk was full: once more with ${formatBytes(dataBytes)}`)
+        continue
+      }
+      warn(build, `${error.message}: once more on a fresh machine`, error.hint)
+      at = 0
+      await releaseContext(scope).sleep(pauseMs(tries))
     }
   }
-  throw new FactoryError({
-    code: 'no-builder-source',
-    message: `no cloud rents ${arch} builders`,
-    hint: `Name one under builders: ${arch} in the configuration.`,
-    class: 'user',
-  })
 }
 
-async function onCloud(build: BuildScope, cloud: string, budget: DiskBudget): Promise<CollectedArtifact[]> {
-  try {
-    return await onMachine(build, cloud, budget.totalBytes, budget)
-  } catch (error) {
-    const full = asFactoryError(error).class === 'disk-full' && !isLeaseFailure(error)
-    if (!full || build.scope.signal.aborted) throw error
-    const twice = budget.totalBytes * 2
-    warn(build, `the ${build.arch} builder's disk was full: once more with ${formatBytes(twice)}`)
-    return await onMachine(build, cloud, twice, budget)
-  }
+/** Whether another cloud may have what this one has not. */
+function mayBeElsewhere({ class: failureClass }: FactoryError): boolean {
+  return !['user', 'bug', 'interrupted'].includes(failureClass)
 }
 
 async function onMachine(
@@ -115,31 +125,29 @@ async function onMachine(
   cloud: string,
   dataBytes: number,
   budget: DiskBudget,
-): Promise<CollectedArtifact[]> {
+): Promise<CollectedBuild> {
   const { scope, arch } = build
   const pool = scope.clouds.get(cloud)?.builders
   const verdict = pool?.offers(arch) ?? { ok: false, reason: `${cloud} rents no machines` }
   if (!pool || !verdict.ok) throw notOffered(cloud, arch, verdict)
-  const inSlot = scope.slots.get(cloud) ?? ((call: () => Promise<CollectedArtifact[]>) => call())
   const request = { arch, cloud, pool, purpose: 'build', dataBytes } as const
-  return await inSlot(() =>
-    withMachine(scope, request, async (rented) => {
-      const session = releaseContext(scope)
-      await using builder = await prepare(build, budget, () =>
-        scope.openBuilder(rented.ref, rented.login, session),
-      )
-      await using _lease = keepLease(builder, scope.configuration.limits.lease, {
-        ...session,
-        log: (line) => warn(build, line),
-      })
-      // Jobs are idempotent by their id, so a resumed release attaches to what an earlier engine started here.
-      const jobId = rented.ref.leaseId
-      await containerStep(build, builder, jobId)
-      await pushStep(build, builder, jobId)
-      const made = await disksStep(build, builder, jobId)
-      return await collectStep(build, builder, made)
-    }),
-  )
+  return await withMachine(scope, request, async (rented) => {
+    const session = releaseContext(scope)
+    await using builder = await prepare(build, budget, () =>
+      scope.openBuilder(rented.ref, rented.login, session),
+    )
+    // Jobs are idempotent by their id, so a resumed release attaches to what an earlier engine started here.
+    const jobId = rented.ref.leaseId
+    const leaseMs = scope.configuration.limits.lease
+    await using _lease = keepLease(builder, leaseMs, {
+      prolong: () => prolong(scope, pool, jobId, leaseMs),
+      ctx: { ...session, log: (line) => warn(build, line) },
+    })
+    await containerStep(build, builder, jobId)
+    await pushStep(build, builder, jobId)
+    const made = await disksStep(build, builder, jobId)
+    return await collectStep(build, builder, made)
+  })
 }
 
 async function prepare(
@@ -220,18 +228,29 @@ async function disksStep(build: BuildScope, builder: Builder, jobId: string): Pr
   })
 }
 
+/** What has arrived is in the journal before the machine that made it is given back. */
 async function collectStep(
   build: BuildScope,
   builder: Builder,
-  made: readonly ArtifactOnBuilder[],
-): Promise<CollectedArtifact[]> {
+  files: readonly ArtifactOnBuilder[],
+): Promise<CollectedBuild> {
   const { scope, arch } = build
   const limitMs = scope.configuration.limits.collect
   return await runStep(scope, { arch, step: 'collect' }, { limitMs }, async (ctx) => {
     const artifacts: CollectedArtifact[] = []
-    for (const file of made) artifacts.push(await collect(scope, builder, arch, file, ctx))
+    for (const file of files) artifacts.push(await collect(scope, builder, arch, file, ctx))
     const travelled = artifacts.reduce((sum, { contentBytes }) => sum + contentBytes, 0)
-    return { result: artifacts, summary: `${formatBytes(travelled)} of content` }
+    const pushedDigest = stateOf(scope).containers[arch]?.pushedDigest
+    const made = {
+      release: scope.release,
+      arch,
+      buildKey: build.buildKey,
+      identity: build.identity,
+      artifacts,
+    }
+    const collected = pushedDigest === undefined ? made : { ...made, pushedDigest }
+    scope.journal.append({ type: 'artifacts-collected', ...collected })
+    return { result: collected, summary: `${formatBytes(travelled)} of content` }
   })
 }
 
@@ -251,9 +270,19 @@ async function collect(
   return { arch, format: file.format, sha256, sizeBytes, virtualBytes: file.virtualBytes, contentBytes }
 }
 
-function warn(build: BuildScope, message: string): void {
+function warn(build: BuildScope, message: string, hint?: string): void {
   const { scope, arch } = build
-  scope.listener({ type: 'warning', at: scope.now(), arch, message: scope.mask(message) })
+  const warning = { type: 'warning', at: scope.now(), arch, message: scope.mask(message) } as const
+  scope.listener(hint === undefined ? warning : { ...warning, hint: scope.mask(hint) })
+}
+
+function noSource(arch: ArchitectureName): FactoryError {
+  return new FactoryError({
+    code: 'no-builder-source',
+    message: `no cloud rents ${arch} builders`,
+    hint: `Name one under builders: ${arch} in the configuration.`,
+    class: 'user',
+  })
 }
 
 function notOffered(cloud: string, arch: ArchitectureName, verdict: Verdict): FactoryError {

@@ -53,14 +53,14 @@ function isAboutTheSame(
       .join() === asked && places(destinations) === planned
 }
 
-/** Builds whose artifacts are still in the store. */
+/** Builds whose artifacts are still in the store; adopted ones never were. */
 async function atHand(state: FactoryState, store: ArtifactStore): Promise<Map<string, CollectedBuild>> {
   const found = new Map<string, CollectedBuild>()
   for (const [buildKey, build] of state.collected) {
     const there = await Promise.all(
       build.artifacts.map(({ sha256, sizeBytes }) => store.has(sha256, sizeBytes)),
     )
-    if (there.every(Boolean)) found.set(buildKey, build)
+    if (there.length > 0 && there.every(Boolean)) found.set(buildKey, build)
   }
   return found
 }
@@ -70,7 +70,7 @@ function lastRelease(release: ReleaseState, configuration: Configuration): LastR
     release: release.release,
     key: release.key,
     finished: !isUnfinished(release, configuration.require),
-    inputs: release.inputs as InputFacts,
+    inputs: (release.inputs ?? undefined) as InputFacts | undefined,
     builds: release.builds.map(({ arch, buildKey }) => ({
       arch,
       buildKey,

@@ -1,19 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import pRetry from 'p-retry'
 import type { ArchitectureName } from '#arch/index.ts'
 import type { BuilderPool, Image, Lease } from '#clouds/types.ts'
-import { makeAccess, secretsDirectory } from '#src/builder/keys.ts'
+import { makeAccess } from '#src/builder/keys.ts'
 import type { BuilderLogin, BuilderRef } from '#src/builder/types.ts'
-import type { Context } from '#src/context.ts'
-import { asFactoryError } from '#src/errors.ts'
 import type { StepName } from '#src/events.ts'
-import { replay } from '#src/journal/replay.ts'
-import { type EngineParts, type ReleaseScope, releaseContext } from './scope.ts'
-import { stateOf } from './state.ts'
+import type { LeaseState } from '#src/journal/replay.ts'
+import { giveBack } from './give-back.ts'
+import { isFenced } from './guard.ts'
+import { keysDirectory } from './lease-keys.ts'
+import { claimPlace } from './places.ts'
+import { type ReleaseScope, releaseContext } from './scope.ts'
 import { runStep } from './step.ts'
 
 export interface LeaseRequest {
@@ -28,12 +26,21 @@ export interface LeaseRequest {
   target?: string
 }
 
+/** What was asked of the cloud, frozen when the lease was taken: a replay asks for exactly this again. */
+interface FrozenLease {
+  lease: Lease
+  dataBytes: number
+  leaseMs: number
+  image?: Image
+}
+
 export interface Rented {
   ref: BuilderRef
   login: BuilderLogin
 }
 
-const giveBackLimitMs = 10 * 60_000
+const acquireLimitMs = 10 * 60_000
+const settleLimitMs = 60_000
 
 /**
  * Rents a machine for as long as `work` takes. The lease is in the journal before the cloud is asked; the
@@ -45,21 +52,21 @@ export async function withMachine<T>(
   request: LeaseRequest,
   work: (rented: Rented) => Promise<T>,
 ): Promise<T> {
-  const lease = await takeLease(scope, request)
+  const frozen = await takeLease(scope, request)
   const acquiring = Promise.withResolvers<void>()
   let failed = true
   try {
-    const rented = await acquire(scope, request, lease, acquiring.resolve)
+    const rented = await acquire(scope, request, frozen, acquiring.resolve)
     const result = await work(rented)
     failed = false
     return result
   } finally {
     const keep = failed && scope.keepBuilders && request.purpose === 'build' && !scope.signal.aborted
-    if (keep) keepRented(scope, request, lease.id)
-    else {
+    if (keep) keepRented(scope, request, frozen.lease.id)
+    else if (!isFenced(scope.signal)) {
       // What was given up may still be at work in the cloud: give back only when it can make nothing more.
       await Promise.race([acquiring.promise, delay(settleLimitMs, undefined, { ref: false })])
-      await giveBack(scope, request, lease.id, failed)
+      await giveBack(scope, request, frozen.lease.id, failed)
     }
   }
 }
@@ -70,60 +77,76 @@ export function isLeaseFailure(error: unknown): boolean {
 }
 
 const leaseFailures = new WeakSet<object>()
-const consoleLines = 60
-const settleLimitMs = 60_000
 
-async function takeLease(scope: ReleaseScope, request: LeaseRequest): Promise<Lease> {
-  const open = replay(scope.journal.read()).leases.filter(
-    (known) =>
-      !known.released &&
-      known.lease.release === scope.release &&
-      known.lease.arch === request.arch &&
-      known.cloud === request.cloud &&
-      known.purpose === request.purpose &&
-      known.target === request.target,
-  )
-  const cutOff = !stateOf(scope).steps.some(
-    ({ arch, target, state }) => arch === request.arch && target === request.target && state === 'failed',
-  )
-  for (const known of open) {
-    const lives =
-      Date.parse(known.lease.expires) > scope.now() && existsSync(await keysDirectory(known.lease.id))
-    if (cutOff && lives && known.dataBytes === request.dataBytes) return known.lease
+async function takeLease(scope: ReleaseScope, request: LeaseRequest): Promise<FrozenLease> {
+  for (const known of openLeases(scope, request)) {
+    const lives = Date.parse(known.expires) > scope.now() && existsSync(await keysDirectory(known.lease.id))
+    if (lives && !known.failed && !known.kept && known.dataBytes === request.dataBytes) {
+      return frozenOf(known, request, scope.configuration.limits.lease)
+    }
     await giveBack(scope, request, known.lease.id)
   }
+  const leaseMs = scope.configuration.limits.lease
   const lease: Lease = {
     id: `${request.arch.replace('_', '-')}-${randomBytes(5).toString('hex')}`,
     owner: scope.configuration.owner,
     release: scope.release,
     arch: request.arch,
-    expires: new Date(scope.now() + scope.configuration.limits.lease).toISOString(),
+    expires: new Date(scope.now() + leaseMs).toISOString(),
   }
+  const { cloud, purpose, dataBytes, image, target } = request
   await makeAccess(await keysDirectory(lease.id))
-  scope.journal.append({
-    type: 'lease-taken',
-    release: scope.release,
-    cloud: request.cloud,
-    lease,
-    purpose: request.purpose,
-    dataBytes: request.dataBytes,
-    ...(request.target === undefined ? {} : { target: request.target }),
-  })
-  return lease
+  try {
+    await claimPlace(scope, {
+      type: 'lease-taken',
+      release: scope.release,
+      cloud,
+      lease,
+      purpose,
+      dataBytes,
+      leaseMs,
+      ...(image === undefined ? {} : { image }),
+      ...(target === undefined ? {} : { target }),
+    })
+  } catch (error) {
+    if (error instanceof Error) leaseFailures.add(error)
+    throw error
+  }
+  return { lease, dataBytes, leaseMs, ...(image === undefined ? {} : { image }) }
+}
+
+function openLeases(scope: ReleaseScope, request: LeaseRequest): LeaseState[] {
+  return scope.journal
+    .state()
+    .leases.filter(
+      (known) =>
+        !known.released &&
+        known.lease.release === scope.release &&
+        known.lease.arch === request.arch &&
+        known.cloud === request.cloud &&
+        known.purpose === request.purpose &&
+        known.target === request.target,
+    )
+}
+
+function frozenOf(known: LeaseState, request: LeaseRequest, leaseMs: number): FrozenLease {
+  const { lease, dataBytes } = known
+  const image = known.image ?? request.image
+  return { lease, dataBytes, leaseMs: known.leaseMs ?? leaseMs, ...(image === undefined ? {} : { image }) }
 }
 
 async function acquire(
   scope: ReleaseScope,
   request: LeaseRequest,
-  lease: Lease,
+  frozen: FrozenLease,
   settled: () => void,
 ): Promise<Rented> {
-  const { arch, pool, purpose, dataBytes, image } = request
+  const { arch, pool, purpose } = request
+  const { lease, dataBytes, leaseMs, image } = frozen
   let asked = false
   try {
-    return await runStep(scope, place(request, 'lease'), { limitMs: 10 * 60_000 }, async (ctx) => {
+    return await runStep(scope, placeOf(request, 'lease'), { limitMs: acquireLimitMs }, async (ctx) => {
       const access = await makeAccess(await keysDirectory(lease.id))
-      const leaseMs = scope.configuration.limits.lease
       const spec = { arch, purpose, dataBytes, leaseMs, access }
       asked = true
       const acquiring = pool.acquire(image === undefined ? spec : { ...spec, image }, lease, ctx)
@@ -138,97 +161,20 @@ async function acquire(
   }
 }
 
-/** A journal or a log that cannot be written must not keep a machine rented: then the cloud is asked without them. */
-async function giveBack(
-  scope: ReleaseScope,
-  request: LeaseRequest,
-  leaseId: string,
-  failed = false,
-): Promise<void> {
-  const limits = { limitMs: giveBackLimitMs, signal: new AbortController().signal }
-  let given = false
-  try {
-    await runStep(scope, place(request, 'give-back'), limits, async (ctx) => {
-      if (failed) await logConsole(request.pool, leaseId, ctx)
-      await pRetry(() => request.pool.release(leaseId, ctx), {
-        retries: 3,
-        minTimeout: 2000,
-        randomize: true,
-        signal: ctx.signal,
-        onFailedAttempt: ({ error }) => ctx.log(`not given back yet: ${error.message}`),
-      })
-      given = true
-      scope.journal.append({ type: 'lease-released', release: scope.release, leaseId })
-      await forgetKeys(leaseId)
-      return { result: undefined, summary: `gave ${leaseId} back to ${request.cloud}` }
-    })
-  } catch (error) {
-    const ctx = releaseContext({ now: scope.now, signal: AbortSignal.timeout(giveBackLimitMs) })
-    if (!given)
-      await request.pool
-        .release(leaseId, ctx)
-        .catch((again: unknown) => warnRented(scope, request, leaseId, again))
-    else warnRented(scope, request, leaseId, error)
-  }
-}
-
-/** The last words of a machine that failed, before they go with it; into the log, for they are the machine's own. */
-async function logConsole(pool: BuilderPool, leaseId: string, ctx: Context): Promise<void> {
-  const text = await pool.console?.(leaseId, ctx).catch(() => undefined)
-  for (const line of text?.split('\n').slice(-consoleLines) ?? []) ctx.log(`console: ${line}`)
-}
-
-function warnRented(
-  scope: EngineParts,
-  request: Pick<LeaseRequest, 'arch' | 'cloud'>,
-  leaseId: string,
-  error: unknown,
-): void {
-  const { arch, cloud } = request
-  scope.listener({
-    type: 'warning',
-    at: scope.now(),
-    arch,
-    message: scope.mask(
-      `the machine of lease ${leaseId} could not be given back to ${cloud}: ${asFactoryError(error).message}`,
-    ),
-    hint: 'The next factory release tries again; the machine powers itself off when its lease ends.',
-  })
-}
-
-/** Where the keys of a lease lie: on a tmpfs, gone with the lease or the next boot. */
-export async function keysDirectory(leaseId: string): Promise<string> {
-  return join(await secretsDirectory(), leaseId)
-}
-
-/** The keys of a machine that is gone open nothing any more. */
-export async function forgetKeys(leaseId: string): Promise<void> {
-  await rm(await keysDirectory(leaseId), { recursive: true, force: true })
-}
-
 /**
- * Gives back what earlier releases of this state directory still have rented: their engine is gone, or could not
- * give it back. What --keep-builders left is somebody's, and ends with its lease; `resuming` goes on with its own.
+ * One heartbeat of a lease towards cloud and journal: its end moves to a whole lease from now. It comes before the
+ * machine's own timer is moved, so that nobody takes a living machine for one whose lease is over.
  */
-export async function giveBackLeftovers(parts: EngineParts, resuming: string | undefined): Promise<void> {
-  const left = replay(parts.journal.read()).leases.filter(
-    ({ lease, released, kept }) => !released && !kept && lease.release !== resuming,
-  )
-  await Promise.all(
-    left.map(async ({ lease, cloud }) => {
-      const { id: leaseId, release, arch } = lease
-      const pool = parts.clouds.get(cloud)?.builders
-      const signal = AbortSignal.any([parts.signal, AbortSignal.timeout(giveBackLimitMs)])
-      try {
-        if (!pool) throw new Error(`${cloud} is no longer in the configuration`)
-        await pool.release(leaseId, releaseContext({ now: parts.now, signal }))
-        parts.journal.append({ type: 'lease-released', release, leaseId })
-        await forgetKeys(leaseId)
-      } catch (error) {
-        warnRented(parts, { arch, cloud }, leaseId, error)
-      }
-    }),
-  )
+export async function prolong(
+  scope: ReleaseScope,
+  pool: BuilderPool,
+  leaseId: string,
+  leaseMs: number,
+): Promise<void> {
+  const expires = new Date(scope.now() + leaseMs).toISOString()
+  const signal = AbortSignal.any([scope.signal, AbortSignal.timeout(60_000)])
+  await pool.prolong(leaseId, expires, releaseContext({ now: scope.now, signal }))
+  scope.journal.append({ type: 'lease-prolonged', release: scope.release, leaseId, expires })
 }
 
 function keepRented(scope: ReleaseScope, request: LeaseRequest, leaseId: string): void {
@@ -242,7 +188,7 @@ function keepRented(scope: ReleaseScope, request: LeaseRequest, leaseId: string)
   })
 }
 
-function place(request: LeaseRequest, step: StepName) {
-  const { arch, target } = request
+/** Where the steps of a lease stand: builds have none, verifications have their destination. */
+export function placeOf({ arch, target }: Pick<LeaseRequest, 'arch' | 'target'>, step: StepName) {
   return target === undefined ? { arch, step } : { arch, step, target }
 }

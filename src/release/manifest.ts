@@ -1,10 +1,9 @@
-import { join } from 'node:path'
 import type { ArchitectureName } from '#arch/index.ts'
 import { type FactoryBlock, releaseJson, writeReleaseJson } from '#src/artifact/release-json.ts'
-import { type ReleaseState, replay } from '#src/journal/replay.ts'
+import type { ReleaseState } from '#src/journal/replay.ts'
 import type { ReleaseInputs } from './inputs.ts'
 import { isComplete, judge } from './outcome.ts'
-import { type ReleaseScope, releaseDirectory } from './scope.ts'
+import { type ReleaseScope, releaseManifestFile } from './scope.ts'
 
 /** Writes release.json from what the journal knows; returns its path. */
 export async function writeManifest(
@@ -24,7 +23,7 @@ export async function writeManifest(
       artifactPath: scope.store.path,
     })),
   })
-  const file = join(releaseDirectory(scope.stateDirectory, scope.release), 'release.json')
+  const file = releaseManifestFile(scope.stateDirectory, scope.release)
   await writeReleaseJson(file, manifest)
   return file
 }
@@ -36,7 +35,7 @@ function factoryBlock(
   build: { arch: ArchitectureName; buildKey: string; promotable: boolean },
 ): FactoryBlock {
   const { arch, buildKey, promotable } = build
-  const collected = replay(scope.journal.read()).collected.get(buildKey)
+  const collected = scope.journal.state().collected.get(buildKey)
   const pushed = collected?.pushedDigest
   const repository = scope.configuration.image.push
   const block: FactoryBlock = {

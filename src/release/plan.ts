@@ -17,7 +17,8 @@ export interface LastRelease {
   key: string
   /** Closed as done; false while it is open, cut off, partial or failed. */
   finished: boolean
-  inputs: InputFacts
+  /** Unknown when the release was adopted from the clouds. */
+  inputs: InputFacts | undefined
   builds: readonly { arch: ArchitectureName; buildKey: string; failed: boolean }[]
   images: readonly PublishedAt[]
 }
@@ -90,7 +91,7 @@ export function plan(
   const builds = keys.map((build) => {
     const waited =
       destinations.every(({ arch }) => arch !== build.arch) ||
-      unpublished.some(({ arch }) => arch === build.arch)
+      unpublished.some((one) => one.arch === build.arch && imageFor(one, same) === undefined)
     const known = options.collected.get(build.buildKey)
     const needed = waited && known === undefined
     const why = whyBuild(build, facts, last, known, needed)
@@ -108,20 +109,25 @@ export function plan(
  */
 function withForce(facts: InputFacts, last: LastRelease | undefined, force: boolean): InputFacts {
   if (last === undefined) return facts
-  const { forcedAfter, ...before } = last.inputs
+  const { forcedAfter, ...before } = last.inputs ?? {}
   const unchanged = digestOfJson(before) === digestOfJson(facts)
   if (force && (last.finished || !unchanged)) return { ...facts, forcedAfter: last.release }
   return unchanged && forcedAfter !== undefined ? { ...facts, forcedAfter } : facts
 }
 
-function isServed(destination: PlannedDestination, same: LastRelease | undefined): boolean {
-  const image = same?.images.find(
+/** A destination that has its image may still wait for its boot check, but no longer for a build. */
+function imageFor(destination: PlannedDestination, same: LastRelease | undefined): PublishedAt | undefined {
+  return same?.images.find(
     ({ cloud, region, arch, format }) =>
       cloud === destination.cloud &&
       region === destination.region &&
       arch === destination.arch &&
       format === destination.format,
   )
+}
+
+function isServed(destination: PlannedDestination, same: LastRelease | undefined): boolean {
+  const image = imageFor(destination, same)
   return image !== undefined && (!destination.verify || image.verified === 'passed')
 }
 
@@ -142,6 +148,8 @@ function whyBuild(
       ? `the last release of these inputs (${last.release}) failed on ${arch}`
       : `release ${last.release} did not finish ${arch}`
   }
+  if (last.inputs === undefined)
+    return `release ${last.release} was adopted; what it was made of is not known`
   const differences = changes(last.inputs, facts, arch)
   if (differences.length > 0) return differences.join('; ')
   return facts.forcedAfter === undefined ? 'the factory itself changed' : 'forced'

@@ -1,17 +1,18 @@
-import pRetry from 'p-retry'
 import type { Cloud, Image, ImageKey, ImageStore } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
-import type { Context } from '#src/context.ts'
-import { FactoryError, asFactoryError } from '#src/errors.ts'
+import { FactoryError } from '#src/errors.ts'
 import type { PlannedDestination } from '#src/journal/records.ts'
-import { type CollectedBuild, replay } from '#src/journal/replay.ts'
+import type { CollectedBuild } from '#src/journal/replay.ts'
 import { formatBytes } from '#src/units.ts'
 import { imageAt } from './outcome.ts'
+import { budgets, withRetries } from './retries.ts'
 import { type ReleaseScope, releaseContext } from './scope.ts'
+import { stateOf } from './state.ts'
 import { runStep } from './step.ts'
 import { verify } from './verify.ts'
 
 const publishLimitMs = 2 * 3_600_000
+const checkLimitMs = 2 * 60_000
 
 /**
  * Brings one build to one destination and proves it there. What an earlier run of the release has published
@@ -25,7 +26,7 @@ export async function publishAndVerify(
   const cloud = scope.clouds.get(destination.cloud)
   if (!cloud?.images) throw noImages(destination.cloud)
   const image = await publish(scope, destination, build, cloud.images)
-  await verify(scope, destination, build, cloud as Cloud, image)
+  await verify(scope, destination, build.identity, cloud as Cloud, image)
 }
 
 /**
@@ -41,11 +42,13 @@ export async function readyDestinations(
       const { arch, cloud, region } = destination
       try {
         const nothing = { virtualBytes: 0, storedBytes: 0 }
-        await scope.clouds.get(cloud)?.images?.check(region, nothing, releaseContext(scope))
+        const signal = AbortSignal.any([scope.signal, AbortSignal.timeout(checkLimitMs)])
+        const ctx = releaseContext({ now: scope.now, signal })
+        await scope.clouds.get(cloud)?.images?.check(region, nothing, ctx)
         return destination
       } catch (error) {
         const place = { arch, step: 'publish', target: `${cloud}/${region}` } as const
-        return await runStep(scope, place, { limitMs: 60_000 }, () => Promise.reject(error))
+        return await runStep(scope, place, { limitMs: checkLimitMs }, () => Promise.reject(error))
       }
     }),
   )
@@ -62,49 +65,39 @@ async function publish(
   images: ImageStore,
 ): Promise<Image> {
   const { arch, format, cloud, region } = destination
-  const known = replay(scope.journal.read()).releases.findLast(({ release }) => release === scope.release)
-  const artifact = artifactOf(scope, build, destination)
+  const before = imageAt(stateOf(scope).images, destination)?.image
+  const artifact = () => artifactOf(scope, build, destination)
   const key: ImageKey = {
     cloud,
     region,
     arch,
     format,
-    sha256: artifact.sha256,
+    sha256: before?.sha256 ?? artifact().sha256,
     name: `${scope.configuration.image.name}-${scope.release}-${arch}`,
     release: scope.release,
     owner: scope.configuration.owner,
+    origin: {
+      releaseKey: scope.key,
+      buildKey: build.buildKey,
+      identity: build.identity,
+      imageName: scope.configuration.image.name,
+      ...(build.pushedDigest === undefined ? {} : { pushedDigest: build.pushedDigest }),
+    },
   }
   const place = { arch, step: 'publish', target: `${cloud}/${region}` } as const
   return await runStep(scope, place, { limitMs: publishLimitMs }, async (ctx) => {
-    const before = known && imageAt(known.images, destination)?.image
     const found = await images.find(key, ctx)
     if (found) {
       if (before?.id !== found.id) scope.journal.append(published(scope, found))
       return { result: found, summary: `${found.name} is there already` }
     }
-    const image = await retried(ctx, async () => {
-      await images.check(
-        region,
-        { virtualBytes: artifact.virtualBytes, storedBytes: artifact.contentBytes },
-        ctx,
-      )
-      return await images.publish(artifact, key, ctx)
+    const { virtualBytes, contentBytes: storedBytes } = artifact()
+    const image = await withRetries('publishing', budgets.publish, ctx, async () => {
+      await images.check(region, { virtualBytes, storedBytes }, ctx)
+      return await images.publish(artifact(), key, ctx)
     })
     scope.journal.append(published(scope, image))
-    return { result: image, summary: `${image.name}, ${formatBytes(artifact.contentBytes)} sent` }
-  })
-}
-
-/** Only what may pass by itself is tried again; a full pool or a foreign namesake is said at once. */
-async function retried<T>(ctx: Context, call: () => Promise<T>): Promise<T> {
-  return await pRetry(call, {
-    retries: 2,
-    minTimeout: 1000,
-    randomize: true,
-    signal: ctx.signal,
-    shouldRetry: ({ error }) => asFactoryError(error).class === 'infra',
-    onFailedAttempt: ({ error, retriesLeft }) =>
-      ctx.log(`publish failed, ${retriesLeft} tries left: ${error.message}`),
+    return { result: image, summary: `${image.name}, ${formatBytes(storedBytes)} sent` }
   })
 }
 

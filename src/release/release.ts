@@ -3,20 +3,25 @@ import type { ArchitectureName } from '#arch/index.ts'
 import { asFactoryError } from '#src/errors.ts'
 import type { Destination, ReleaseOutcome } from '#src/events.ts'
 import type { PlannedDestination } from '#src/journal/records.ts'
-import { type CollectedBuild, type ReleaseState, replay } from '#src/journal/replay.ts'
+import type { ReleaseState } from '#src/journal/replay.ts'
 import { buildArchitecture } from './build.ts'
 import { destinationsOf } from './destinations.ts'
+import { giveBackDone } from './give-back.ts'
+import { guarded, isLost } from './guard.ts'
 import { writeIndex } from './index-step.ts'
 import type { ReleaseInputs } from './inputs.ts'
 import { writeManifest } from './manifest.ts'
 import { judge } from './outcome.ts'
 import type { Plan } from './plan.ts'
 import { publishAndVerify, readyDestinations } from './publish.ts'
+import { reap } from './reap.ts'
 import { nextReleaseName } from './release-name.ts'
-import type { EngineParts, ReleaseScope } from './scope.ts'
+import { type EngineParts, type ReleaseScope, releaseContext } from './scope.ts'
 import { stateOf } from './state.ts'
 import { errorFacts, wasTold } from './step.ts'
 import { unfinishedRelease } from './unfinished.ts'
+
+const reapLimitMs = 10 * 60_000
 
 export interface ReleaseResult {
   release: string
@@ -29,17 +34,19 @@ export interface ReleaseResult {
 /**
  * Makes a release: every architecture side by side, each build going on to its destinations as soon as its
  * artifacts are here. One that fails never stops the others. An open or incomplete release of the same key is
- * gone on with, and what it has finished is not done again.
+ * gone on with, and what it has finished is not done again. Throws only when it may not go on at all: `fenced` when
+ * another engine took over, `journal-broken`.
  */
 export async function runRelease(
   parts: EngineParts,
   plan: Plan,
   inputs: ReleaseInputs,
 ): Promise<ReleaseResult> {
-  const { journal, listener, now } = parts
+  using guard = guarded(parts)
+  const { journal, listener, now, signal } = guard.parts
   const startedAt = now()
-  const { release, resumed } = openRelease(parts, plan)
-  const scope: ReleaseScope = { ...parts, release, key: plan.key, slots: slotsOf(parts) }
+  const { release, resumed } = openRelease(guard.parts, plan)
+  const scope: ReleaseScope = { ...guard.parts, release, key: plan.key, queues: queuesOf(parts) }
   listener({
     type: 'release-started',
     at: startedAt,
@@ -52,15 +59,35 @@ export async function runRelease(
   const missing = plan.builds.filter(
     ({ arch, needed }) => needed || plan.unpublished.some((one) => one.arch === arch),
   )
+  const reaping = reapBeside(scope)
   await Promise.all(missing.map(({ arch }) => oneArchitecture(scope, plan, inputs, arch)))
-  const concluded = parts.signal.aborted ? 'interrupted' : await conclude(scope)
-  const outcome = parts.signal.aborted ? 'interrupted' : concluded
+  await reaping
+  const concluded = signal.aborted ? 'interrupted' : await conclude(scope)
+  if (isLost(signal)) throw signal.reason
+  const outcome = signal.aborted ? 'interrupted' : concluded
   const durationMs = now() - startedAt
-  journal.append({ type: 'release-closed', release, outcome, durationMs })
   const state = stateOf(scope)
   const manifest = await writeManifest(scope, state, inputs)
+  journal.append({ type: 'release-closed', release, outcome, durationMs })
   listener({ type: 'release-finished', at: now(), release, outcome, manifest, durationMs })
   return { release, outcome, manifest, state }
+}
+
+/** What other engines left behind and nobody has prolonged since is removed while the builds run. */
+async function reapBeside(scope: ReleaseScope): Promise<void> {
+  const { clouds, configuration, listener, now, signal } = scope
+  try {
+    const ctx = releaseContext({ now, signal: AbortSignal.any([signal, AbortSignal.timeout(reapLimitMs)]) })
+    const reaped = await reap(clouds, { owner: configuration.owner, dryRun: false, confirmMs: 5_000 }, ctx)
+    for (const { cloud, resource, action, why } of reaped) {
+      if (action === 'left') continue
+      const what = resource ? `${resource.kind} ${resource.id} of ${cloud}` : cloud
+      const message = action === 'removed' ? `removed ${what}: ${why}` : `could not clean up ${what}: ${why}`
+      listener({ type: 'warning', at: now(), message: scope.mask(message) })
+    }
+  } catch (error) {
+    if (!signal.aborted) note(scope, undefined, error)
+  }
 }
 
 /** A release that has what it needs gets its index and then the channel; the old one stays until then. */
@@ -102,13 +129,14 @@ async function oneArchitecture(
   let ok = true
   try {
     const ready = await readyDestinations(scope, destinations)
-    const build: CollectedBuild = await buildArchitecture(scope, plan, inputs, arch)
+    const build = await buildArchitecture(scope, plan, inputs, arch)
     ok = ready.length === destinations.length
     const settled = await Promise.allSettled(
       ready.map((destination) => publishAndVerify(scope, destination, build)),
     )
     for (const result of settled) if (result.status === 'rejected') note(scope, arch, result.reason)
     ok &&= settled.every(({ status }) => status === 'fulfilled')
+    await giveBackDone(scope, arch)
   } catch (error) {
     ok = false
     note(scope, arch, error)
@@ -117,17 +145,21 @@ async function oneArchitecture(
 }
 
 /** A step's own failure has been told already; one outside of any step must not be lost either. */
-function note(scope: ReleaseScope, arch: ArchitectureName, caught: unknown): void {
+function note(scope: ReleaseScope, arch: ArchitectureName | undefined, caught: unknown): void {
   const error = asFactoryError(caught)
   if (wasTold(error) || scope.signal.aborted) return
   const { code, message, hint } = errorFacts(error, scope.mask)
-  const warning = { type: 'warning', at: scope.now(), arch, message: `${message} [${code}]` } as const
-  scope.listener(hint === undefined ? warning : { ...warning, hint })
+  const warning = { type: 'warning', at: scope.now(), message: `${message} [${code}]` } as const
+  scope.listener({
+    ...warning,
+    ...(arch === undefined ? {} : { arch }),
+    ...(hint === undefined ? {} : { hint }),
+  })
 }
 
 function openRelease(parts: EngineParts, plan: Plan): { release: string; resumed: boolean } {
   const { journal, configuration, now } = parts
-  const state = replay(journal.read())
+  const state = journal.state()
   const unfinished = unfinishedRelease(state, plan.key, configuration.require)
   if (unfinished) {
     journal.append({ type: 'release-resumed', release: unfinished.release })
@@ -150,11 +182,8 @@ function openRelease(parts: EngineParts, plan: Plan): { release: string; resumed
   return { release, resumed: false }
 }
 
-function slotsOf(parts: EngineParts): ReleaseScope['slots'] {
-  const slots = [...parts.clouds].map(
-    ([name, cloud]) => [name, pLimit(cloud.builders?.maxBuilders ?? 1)] as const,
-  )
-  return new Map(slots)
+function queuesOf(parts: EngineParts): ReleaseScope['queues'] {
+  return new Map([...parts.clouds.keys()].map((name) => [name, pLimit(1)] as const))
 }
 
 function shownDestination({ cloud, region, arch, verify }: PlannedDestination): Destination {

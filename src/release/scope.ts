@@ -36,8 +36,8 @@ export interface EngineParts {
 export interface ReleaseScope extends EngineParts {
   readonly release: string
   readonly key: string
-  /** One limit a cloud: at most `maxBuilders` machines of ours at once. */
-  readonly slots: ReadonlyMap<string, LimitFunction>
+  /** One queue a cloud, for those who wait for a place for their machine. */
+  readonly queues: ReadonlyMap<string, LimitFunction>
 }
 
 /** A context that is bound to the release and to no step: for sessions that outlive the step which opens them. */
@@ -45,6 +45,11 @@ export function releaseContext(scope: Pick<EngineParts, 'signal' | 'now'>): Cont
   const { signal, now } = scope
   const sleep = async (ms: number) => void (await delay(ms, undefined, { signal }))
   return { signal, now, sleep, emit: () => undefined, log: () => undefined }
+}
+
+/** Where the release.json of a release lies. */
+export function releaseManifestFile(stateDirectory: string, release: string): string {
+  return join(releaseDirectory(stateDirectory, release), 'release.json')
 }
 
 /** Where everything of one release lies: logs and release.json. */

@@ -1,10 +1,10 @@
 import { FactoryError } from '#src/errors.ts'
-import { type ReleaseState, replay } from '#src/journal/replay.ts'
+import type { ReleaseState } from '#src/journal/replay.ts'
 import type { ReleaseScope } from './scope.ts'
 
 /** What the journal knows of the release that is being made. */
 export function stateOf(scope: Pick<ReleaseScope, 'journal' | 'release'>): ReleaseState {
-  const state = replay(scope.journal.read()).releases.findLast(({ release }) => release === scope.release)
+  const state = scope.journal.state().releases.findLast(({ release }) => release === scope.release)
   if (state) return state
   throw new FactoryError({
     code: 'release-lost',

@@ -1,12 +1,15 @@
+import type { ArchitectureName } from '#arch/index.ts'
 import type { Cloud, Image } from '#clouds/types.ts'
 import { identityFile } from '#src/container/scripts.ts'
 import { FactoryError, asFactoryError } from '#src/errors.ts'
 import type { PlannedDestination } from '#src/journal/records.ts'
-import { type CollectedBuild, type Verification, replay } from '#src/journal/replay.ts'
+import type { Verification } from '#src/journal/replay.ts'
 import { formatDuration } from '#src/units.ts'
 import { type Rented, withMachine } from './lease.ts'
 import { imageAt } from './outcome.ts'
-import type { ReleaseScope } from './scope.ts'
+import { budgets, withRetries } from './retries.ts'
+import { type ReleaseScope, releaseContext } from './scope.ts'
+import { stateOf } from './state.ts'
 import { runStep } from './step.ts'
 
 /**
@@ -16,7 +19,7 @@ import { runStep } from './step.ts'
 export async function verify(
   scope: ReleaseScope,
   destination: PlannedDestination,
-  build: CollectedBuild,
+  identity: string,
   cloud: Cloud,
   image: Image,
 ): Promise<void> {
@@ -32,18 +35,17 @@ export async function verify(
       ...verification,
     })
   if (!destination.verify) return record({ result: 'not verified', how: 'turned off by verify: false' })
-  const known = replay(scope.journal.read()).releases.findLast(({ release }) => release === scope.release)
-  if (known && imageAt(known.images, destination)?.verification?.result === 'passed') return
+  if (imageAt(stateOf(scope).images, destination)?.verification?.result === 'passed') return
   const pool = cloud.builders
   if (!pool) return record({ result: 'not verified', how: `${cloud.name} cannot start machines` })
 
   const target = `${cloud.name}/${region}`
   const request = { arch, cloud: cloud.name, pool, purpose: 'verify', dataBytes: 0, image, target } as const
-  const inSlot = scope.slots.get(cloud.name) ?? ((call: () => Promise<void>) => call())
+  const ask = () =>
+    withMachine(scope, request, (rented) => askIdentity(scope, destination, identity, rented, record))
+  const told = { ...releaseContext(scope), log: (message: string) => warnAgain(scope, arch, message) }
   try {
-    await inSlot(() =>
-      withMachine(scope, request, (rented) => askIdentity(scope, destination, build, rented, record)),
-    )
+    await withRetries('the boot check', budgets.verify, told, ask)
   } catch (error) {
     if (!scope.signal.aborted) record({ result: 'failed', how: scope.mask(asFactoryError(error).message) })
     throw error
@@ -53,7 +55,7 @@ export async function verify(
 async function askIdentity(
   scope: ReleaseScope,
   destination: PlannedDestination,
-  build: CollectedBuild,
+  identity: string,
   rented: Rented,
   record: (verification: Verification) => void,
 ): Promise<void> {
@@ -66,17 +68,19 @@ async function askIdentity(
     const bootMs = ctx.now() - startedAt
     const said = (await machine.exec(['uname', '-m'])).stdout.trim()
     if (said !== arch) throw wrongIdentity(rented.ref.machine, `architecture ${arch}`, said)
-    if (build.identity !== '') {
-      const identity = (await machine.exec(['cat', identityFile], { accept: 'any' })).stdout
-      if (identity.trim() !== build.identity.trim()) {
-        throw wrongIdentity(rented.ref.machine, build.identity, identity)
-      }
+    if (identity !== '') {
+      const answer = (await machine.exec(['cat', identityFile], { accept: 'any' })).stdout
+      if (answer.trim() !== identity.trim()) throw wrongIdentity(rented.ref.machine, identity, answer)
     }
-    const how =
-      build.identity === '' ? 'booted and answered over SSH' : 'booted and said its identity over SSH'
+    const how = identity === '' ? 'booted and answered over SSH' : 'booted and said its identity over SSH'
     record({ result: 'passed', how, bootMs })
     return { result: undefined, summary: `${how} after ${formatDuration(bootMs)}` }
   })
+}
+
+function warnAgain(scope: ReleaseScope, arch: ArchitectureName, message: string): void {
+  const text = scope.mask(`${message}: once more on a fresh machine`)
+  scope.listener({ type: 'warning', at: scope.now(), arch, message: text })
 }
 
 function wrongIdentity(machine: string, expected: string, said: string): FactoryError {

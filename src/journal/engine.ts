@@ -1,0 +1,98 @@
+import { mkdirSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { journalBroken, journalFile, openDatabase } from './database.ts'
+import { type Journal, openJournal, rebuildClaims } from './journal.ts'
+import { newestLock, removeLocksBefore, silentForMs, tryLock } from './lock.ts'
+import { repairTail } from './tail.ts'
+
+/** The one process that writes: it holds the lock of its epoch, and every record that it writes bears it. */
+export interface Engine extends Disposable {
+  readonly epoch: number
+  readonly journal: Journal
+  /** What was found wrong with the end of the journal, and what was done about it. */
+  readonly warning: string | undefined
+}
+
+/** Somebody else is at work in this state directory. */
+export interface EngineAtWork {
+  readonly epoch: number
+  /** Milliseconds since it showed a sign of life; it does every 5 s unless it is stopped. */
+  readonly silentMs: number
+}
+
+/**
+ * Makes this process the engine of a state directory, with the next epoch. While another one lives, says so instead;
+ * `takeOver` goes past it, for one that is stopped: whatever that one does later is refused by its epoch.
+ */
+export function enterEngine(
+  stateDirectory: string,
+  options: { takeOver?: boolean; now?: () => number } = {},
+): { engine: Engine } | { atWork: EngineAtWork } {
+  makeDirectory(stateDirectory)
+  for (;;) {
+    const before = newestEpoch(stateDirectory)
+    const epoch = before + 1
+    using old = tryLock(stateDirectory, before)
+    if (!old && !options.takeOver) return { atWork: atWork(stateDirectory, before) }
+    const lock = tryLock(stateDirectory, epoch)
+    if (!lock) return { atWork: atWork(stateDirectory, epoch) }
+    try {
+      if (newestEpoch(stateDirectory) > epoch) {
+        lock[Symbol.dispose]()
+        continue
+      }
+      const warning = old ? repairTail(stateDirectory) : undefined
+      const journal = openJournal(stateDirectory, { epoch, ...(options.now ? { now: options.now } : {}) })
+      try {
+        journal.append({ type: 'engine-started', epoch, pid: process.pid, host: hostname() })
+        rebuildClaims(stateDirectory, journal.state())
+      } catch (error) {
+        journal[Symbol.dispose]()
+        throw error
+      }
+      removeLocksBefore(stateDirectory, before)
+      return { engine: engineOf(epoch, journal, lock, warning) }
+    } catch (error) {
+      lock[Symbol.dispose]()
+      throw error
+    }
+  }
+}
+
+/** Whether an engine holds its place, without taking it. */
+export function engineAtWork(stateDirectory: string): EngineAtWork | undefined {
+  makeDirectory(stateDirectory)
+  const epoch = newestEpoch(stateDirectory)
+  using free = tryLock(stateDirectory, epoch)
+  return free ? undefined : atWork(stateDirectory, epoch)
+}
+
+function engineOf(epoch: number, journal: Journal, lock: Disposable, warning: string | undefined): Engine {
+  return {
+    epoch,
+    journal,
+    warning,
+    [Symbol.dispose]() {
+      journal[Symbol.dispose]()
+      lock[Symbol.dispose]()
+    },
+  }
+}
+
+function atWork(stateDirectory: string, epoch: number): EngineAtWork {
+  return { epoch, silentMs: silentForMs(stateDirectory, epoch) ?? 0 }
+}
+
+function newestEpoch(stateDirectory: string): number {
+  using database = openDatabase(stateDirectory)
+  const row = database.prepare('SELECT epoch FROM records ORDER BY seq DESC LIMIT 1').get()
+  return Math.max(Number(row?.['epoch'] ?? 0), newestLock(stateDirectory))
+}
+
+function makeDirectory(stateDirectory: string): void {
+  try {
+    mkdirSync(stateDirectory, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw journalBroken(journalFile(stateDirectory), error)
+  }
+}

@@ -1,0 +1,110 @@
+import type { BuilderPool, Cloud, ImageStore } from '#clouds/types.ts'
+import { type FactoryError, asFactoryError } from '#src/errors.ts'
+import type { Journal } from '#src/journal/journal.ts'
+import type { EngineParts } from './scope.ts'
+
+const lookEveryMs = 1_000
+
+/**
+ * The parts of an engine that may stop being the engine at any time: another one took over while this process was
+ * stopped, or the journal cannot be written any more. From then on its signal is aborted, no record is written, and no
+ * cloud is asked to change anything.
+ */
+export function guarded(parts: EngineParts): Disposable & { parts: EngineParts } {
+  const lost = new AbortController()
+  const journal = watched(parts.journal, (error) => lost.abort(error))
+  const look = () => {
+    try {
+      journal.assertCurrent()
+    } catch {
+      // The signal tells it.
+    }
+  }
+  const looking = setInterval(look, lookEveryMs)
+  looking.unref()
+  process.on('SIGCONT', look)
+  const clouds = new Map([...parts.clouds].map(([name, cloud]) => [name, fencedCloud(cloud, journal)]))
+  return {
+    parts: { ...parts, journal, clouds, signal: AbortSignal.any([parts.signal, lost.signal]) },
+    [Symbol.dispose]() {
+      clearInterval(looking)
+      process.off('SIGCONT', look)
+    },
+  }
+}
+
+/** Whether the engine was taken over: then what is rented belongs to its successor. */
+export function isFenced(signal: AbortSignal): boolean {
+  return signal.aborted && (signal.reason as Partial<FactoryError> | undefined)?.code === 'fenced'
+}
+
+/** Whether the engine cannot go on at all; a person who presses Ctrl-C is another thing. */
+export function isLost(signal: AbortSignal): boolean {
+  const code = (signal.reason as Partial<FactoryError> | undefined)?.code
+  return signal.aborted && (code === 'fenced' || code === 'journal-broken')
+}
+
+function watched(journal: Journal, tell: (error: FactoryError) => void): Journal {
+  const watch = <T>(call: () => T): T => {
+    try {
+      return call()
+    } catch (caught) {
+      const error = asFactoryError(caught)
+      if (error.code === 'fenced' || error.code === 'journal-broken') tell(error)
+      throw error
+    }
+  }
+  return {
+    ...journal,
+    state: () => watch(journal.state),
+    append: (record) => watch(() => journal.append(record)),
+    claim: (record, limit) => watch(() => journal.claim(record, limit)),
+    assertCurrent: () => watch(journal.assertCurrent),
+  }
+}
+
+function fencedCloud(cloud: Cloud, journal: Journal): Cloud {
+  const { builders, images, ...rest } = cloud
+  return {
+    ...rest,
+    ...(builders ? { builders: fencedPool(builders, journal) } : {}),
+    ...(images ? { images: fencedStore(images, journal) } : {}),
+  }
+}
+
+/** Every call that changes something asks first whether it still may. */
+function fencedPool(pool: BuilderPool, journal: Journal): BuilderPool {
+  return {
+    ...pool,
+    async acquire(spec, lease, ctx) {
+      journal.assertCurrent()
+      return await pool.acquire(spec, lease, ctx)
+    },
+    async prolong(leaseId, expires, ctx) {
+      journal.assertCurrent()
+      await pool.prolong(leaseId, expires, ctx)
+    },
+    async release(leaseId, ctx) {
+      journal.assertCurrent()
+      await pool.release(leaseId, ctx)
+    },
+  }
+}
+
+function fencedStore(images: ImageStore, journal: Journal): ImageStore {
+  return {
+    ...images,
+    async publish(artifact, key, ctx) {
+      journal.assertCurrent()
+      return await images.publish(artifact, key, ctx)
+    },
+    async remove(image, ctx) {
+      journal.assertCurrent()
+      await images.remove(image, ctx)
+    },
+    async discard(leftover, ctx) {
+      journal.assertCurrent()
+      await images.discard(leftover, ctx)
+    },
+  }
+}

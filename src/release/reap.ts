@@ -1,0 +1,117 @@
+import type { Cloud, Resource } from '#clouds/types.ts'
+import type { Context } from '#src/context.ts'
+import { asFactoryError } from '#src/errors.ts'
+
+/** What a reaper found, and what became of it. */
+export interface Reaped {
+  cloud: string
+  /** Absent when the cloud itself could not be asked. */
+  resource?: Resource
+  action: 'removed' | 'would be removed' | 'left' | 'failed'
+  /** In words for people: how long over, until when, what failed. */
+  why: string
+}
+
+export interface ReapOptions {
+  owner: string
+  dryRun: boolean
+  /** Milliseconds between the two looks; what was prolonged in between lives. */
+  confirmMs: number
+}
+
+/** Clocks differ a little; a lease is over when nobody could think otherwise. */
+const graceMs = 60_000
+
+/**
+ * Removes what bears our owner's mark and whose lease is over, in every cloud, without any memory of ours: what is seen
+ * to be over is looked at once more before it is removed. A cloud that fails does not stop the others.
+ */
+export async function reap(
+  clouds: ReadonlyMap<string, Cloud>,
+  options: ReapOptions,
+  ctx: Context,
+): Promise<Reaped[]> {
+  const found = await Promise.all([...clouds.values()].map((cloud) => reapCloud(cloud, options, ctx)))
+  return found.flat()
+}
+
+async function reapCloud(cloud: Cloud, options: ReapOptions, ctx: Context): Promise<Reaped[]> {
+  try {
+    const first = await lookAt(cloud, options.owner, ctx)
+    const over = first.filter((group) => isOver(group, ctx))
+    const left = first.filter((group) => !over.includes(group)).map((group) => leave(cloud, group))
+    if (over.length === 0 || options.dryRun) {
+      return [...left, ...over.map((group) => told(cloud, group, 'would be removed', ctx))].flat()
+    }
+    await ctx.sleep(options.confirmMs)
+    const second = await lookAt(cloud, options.owner, ctx)
+    const removed: Reaped[][] = []
+    for (const marked of over) {
+      const again = second.find(({ name }) => name === marked.name)
+      if (!again) continue
+      removed.push(isOver(again, ctx) ? await remove(cloud, again, ctx) : leave(cloud, again))
+    }
+    return [...left, ...removed].flat()
+  } catch (error) {
+    ctx.signal.throwIfAborted()
+    return [{ cloud: cloud.name, action: 'failed', why: asFactoryError(error).message }]
+  }
+}
+
+/** What goes together: everything of one lease, or one leftover of a publish. */
+interface Group {
+  name: string
+  leaseId?: string
+  resources: Resource[]
+}
+
+async function lookAt(cloud: Cloud, owner: string, ctx: Context): Promise<Group[]> {
+  const groups = new Map<string, Group>()
+  for await (const resource of cloud.builders?.find(owner, ctx) ?? []) {
+    if (resource.owner !== owner || resource.leaseId === undefined) continue
+    const name = `lease ${resource.leaseId}`
+    const group = groups.get(name) ?? { name, leaseId: resource.leaseId, resources: [] }
+    group.resources.push(resource)
+    groups.set(name, group)
+  }
+  for await (const leftover of cloud.images?.leftovers(owner, ctx) ?? []) {
+    if (leftover.owner !== owner) continue
+    const name = `leftover ${leftover.region} ${leftover.id}`
+    groups.set(name, { name, resources: [leftover] })
+  }
+  return [...groups.values()]
+}
+
+/** The latest end that stands on any part counts; what has none on it is never taken for over. */
+function endMs({ resources }: Group): number {
+  return Math.max(...resources.map(({ expires }) => (expires === undefined ? Infinity : Date.parse(expires))))
+}
+
+function isOver(group: Group, ctx: Context): boolean {
+  return endMs(group) + graceMs < ctx.now()
+}
+
+async function remove(cloud: Cloud, group: Group, ctx: Context): Promise<Reaped[]> {
+  try {
+    if (group.leaseId !== undefined) await cloud.builders?.release(group.leaseId, ctx)
+    else for (const leftover of group.resources) await cloud.images?.discard(leftover, ctx)
+    return told(cloud, group, 'removed', ctx)
+  } catch (error) {
+    ctx.signal.throwIfAborted()
+    const why = asFactoryError(error).message
+    return group.resources.map((resource) => ({ cloud: cloud.name, resource, action: 'failed', why }))
+  }
+}
+
+function told(cloud: Cloud, group: Group, action: Reaped['action'], ctx: Context): Reaped[] {
+  const minutes = Math.round((ctx.now() - endMs(group)) / 60_000)
+  const why = `its lease has been over for ${minutes} min`
+  return group.resources.map((resource) => ({ cloud: cloud.name, resource, action, why }))
+}
+
+function leave(cloud: Cloud, group: Group): Reaped[] {
+  const end = endMs(group)
+  const known = Number.isFinite(end)
+  const why = known ? `leased until ${new Date(end).toISOString()}` : 'no end of a lease stands on it'
+  return group.resources.map((resource) => ({ cloud: cloud.name, resource, action: 'left', why }))
+}
