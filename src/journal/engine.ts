@@ -4,6 +4,7 @@ import { journalBroken, journalFile, openDatabase } from './database.ts'
 import { type Journal, openJournal, rebuildClaims } from './journal.ts'
 import { newestLock, removeLocksBefore, silentForMs, tryLock } from './lock.ts'
 import { repairTail } from './tail.ts'
+import { tornWalBytes } from './wal.ts'
 
 /** The one process that writes: it holds the lock of its epoch, and every record that it writes bears it. */
 export interface Engine extends Disposable {
@@ -29,6 +30,8 @@ export function enterEngine(
   options: { takeOver?: boolean; now?: () => number } = {},
 ): { engine: Engine } | { atWork: EngineAtWork } {
   makeDirectory(stateDirectory)
+  // Before anything opens the database: opening it cuts off what is torn, without a word.
+  const tornBytes = tornWalBytes(`${journalFile(stateDirectory)}-wal`)
   for (;;) {
     const before = newestEpoch(stateDirectory)
     const epoch = before + 1
@@ -41,7 +44,7 @@ export function enterEngine(
         lock[Symbol.dispose]()
         continue
       }
-      const warning = old ? repairTail(stateDirectory) : undefined
+      const warning = old ? repairTail(stateDirectory, tornBytes) : undefined
       const journal = openJournal(stateDirectory, { epoch, ...(options.now ? { now: options.now } : {}) })
       try {
         journal.append({ type: 'engine-started', epoch, pid: process.pid, host: hostname() })

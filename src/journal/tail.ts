@@ -3,16 +3,14 @@ import { join } from 'node:path'
 import { FactoryError } from '#src/errors.ts'
 import { isIntact } from './checksum.ts'
 import { type Row, inTransaction, journalBroken, journalFile, openDatabase } from './database.ts'
-import { tornWalBytes } from './wal.ts'
 
 /**
  * Looks at the end of a journal before an engine goes on with it: records at the end that are not what was written
- * are cut off, kept in a file beside it, and told by the text that is returned. Damage anywhere else is `journal-broken`:
- * a history with holes is no history.
+ * are cut off, kept in a file beside it, and told by the text that is returned; so is what SQLite cuts off by itself
+ * (`tornBytes`). Damage anywhere else is `journal-broken`: a history with holes is no history.
  */
-export function repairTail(stateDirectory: string): string | undefined {
+export function repairTail(stateDirectory: string, tornBytes: number): string | undefined {
   const file = journalFile(stateDirectory)
-  const tornBytes = tornWalBytes(`${file}-wal`)
   using database = openDatabase(stateDirectory)
   let rows: Row[]
   try {

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,7 +5,6 @@ import { DatabaseSync } from 'node:sqlite'
 import { execa } from 'execa'
 import { expect, test } from 'vitest'
 import { openJournal } from '#src/journal/journal.ts'
-import { lockEngine } from '#src/journal/lock.ts'
 import type { JournalRecord } from '#src/journal/records.ts'
 import { replay } from '#src/journal/replay.ts'
 
@@ -41,7 +39,7 @@ function emptyDirectory(): string {
 test('keeps records in order across reopening, with the time they were written', () => {
   const directory = emptyDirectory()
   {
-    using journal = openJournal(directory, () => 1000)
+    using journal = openJournal(directory, { now: () => 1000 })
     journal.append(opened)
     journal.append({ type: 'step-started', release: '20261121.0', arch: 's390x', step: 'lease' })
   }
@@ -127,17 +125,4 @@ test('replays the same records to the same state: steps, leases, images and thei
   expect(state.releases[0]?.images[0]?.verification).toEqual({ result: 'passed', how: 'booted' })
   journal.append({ type: 'lease-released', release, leaseId: 's390x-1' })
   expect(replay(journal.read()).leases[0]?.released).toBe(true)
-})
-
-test('lets one engine in, and frees the place when that engine is killed without warning', async () => {
-  const directory = emptyDirectory()
-  const script = `
-    const { lockEngine } = await import(${JSON.stringify(new URL('../../src/journal/lock.ts', import.meta.url).href)})
-    globalThis.held = lockEngine(${JSON.stringify(directory)}); console.log('locked'); setInterval(() => {}, 1000)`
-  const holder = execa(process.execPath, ['--input-type=module', '-e', script], { reject: false })
-  await once(holder.stdout, 'data')
-  expect(() => lockEngine(directory)).toThrow(expect.objectContaining({ code: 'release-running' }))
-  holder.kill('SIGKILL')
-  await holder
-  lockEngine(directory)[Symbol.dispose]()
 })

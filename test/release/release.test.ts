@@ -95,7 +95,7 @@ test('a publish that fails for a passing reason is tried again without building 
 
 test('an image that does not boot as itself is published but not promotable, and the manifest says so', async () => {
   await using factory = await scriptedFactory()
-  factory.faults.push({ arch: 'ppc64le', at: 'verify', class: 'infra', times: 1 })
+  factory.faults.push({ arch: 'ppc64le', at: 'verify', class: 'infra', times: 2 })
   const result = resultOf(await factory.release())
   expect(result.outcome).toBe('partial')
   expect(factory.state().candidate).toBeUndefined()
@@ -121,13 +121,45 @@ test('verify: false is "not verified" in the manifest, never "passed", and rents
 
 test('a builder that never answers fails its architecture alone and is given back', async () => {
   await using factory = await scriptedFactory()
-  factory.faults.push({ arch: 'x86_64', at: 'open', class: 'infra', times: 1 })
+  factory.faults.push({ arch: 'x86_64', at: 'open', class: 'infra', times: 2 })
   const result = resultOf(await factory.release())
   expect(result.outcome).toBe('partial')
   expect(result.state.steps.find(({ arch, step }) => arch === 'x86_64' && step === 'prepare')?.state).toBe(
     'failed',
   )
   expect(factory.world.rented).toEqual(new Set())
+})
+
+test('a builder that is lost in the middle is replaced by a fresh one, once, and the release is done', async () => {
+  await using factory = await scriptedFactory()
+  factory.faults.push({ arch: 'x86_64', at: 'disks', class: 'infra', times: 1 })
+  const result = resultOf(await factory.release())
+  expect(result.outcome).toBe('done')
+  expect(factory.world.calls.filter((call) => call.startsWith('acquire lab x86_64 build'))).toHaveLength(2)
+  expect(factory.world.events).toContainEqual(
+    expect.objectContaining({ type: 'warning', message: expect.stringContaining('on a fresh machine') }),
+  )
+  expect(factory.world.rented).toEqual(new Set())
+})
+
+test('while a machine is used, its end is moved in the cloud and in the journal', async () => {
+  await using factory = await scriptedFactory()
+  await factory.release({ architectures: ['x86_64'] })
+  const [build] = factory.state().leases
+  expect(factory.world.prolonged.get(build!.lease.id)).toBe(build!.expires)
+})
+
+test('a cloud with one place has one machine of ours at a time, and what is kept there is told', async () => {
+  await using factory = await scriptedFactory()
+  factory.maxBuilders.count = 1
+  expect(resultOf(await factory.release()).outcome).toBe('done')
+  expect(factory.world.mostRented).toBe(1)
+
+  factory.faults.push({ arch: 'x86_64', at: 'disks', class: 'user' })
+  await factory.release({ force: true, keepBuilders: true, architectures: ['x86_64'] })
+  await factory.release({ force: true, architectures: ['s390x'] })
+  const failed = factory.world.events.filter(({ type }) => type === 'warning')
+  expect(JSON.stringify(failed)).toContain('no-place-left')
 })
 
 test('Ctrl-C in the middle gives every builder back and leaves a release that goes on under its own name', async () => {

@@ -11,12 +11,11 @@ import type { Configuration } from '#src/config/types.ts'
 import { FactoryError } from '#src/errors.ts'
 import type { FailureClass } from '#src/errors.ts'
 import type { FactoryEvent, StepName } from '#src/events.ts'
-import { openJournal } from '#src/journal/journal.ts'
+import { type Engine, enterEngine } from '#src/journal/engine.ts'
 import type { JournalRecord } from '#src/journal/records.ts'
-import { replay } from '#src/journal/replay.ts'
 import { buildKeyOf } from '#src/release/input-facts.ts'
 import { planNow } from '#src/release/last-release.ts'
-import { giveBackLeftovers } from '#src/release/lease.ts'
+import { giveBackLeftovers } from '#src/release/give-back.ts'
 import { type ReleaseResult, runRelease } from '#src/release/release.ts'
 import type { EngineParts } from '#src/release/scope.ts'
 import { unfinishedRelease } from '#src/release/unfinished.ts'
@@ -35,9 +34,13 @@ export interface ScriptedRelease {
   events: FactoryEvent[]
   /** Machines that are rented right now, as `cloud/lease`. */
   rented: Set<string>
+  /** Machines of one cloud at once, at any time. */
+  mostRented: number
   /** Everything that was ever asked of a cloud or a builder, in order. */
   calls: string[]
   images: Map<string, Image>
+  /** The ends that heartbeats wrote, by lease. */
+  prolonged: Map<string, string>
   /** Architectures of the indexes in the registry, by tag. */
   indexes: Map<string, string[]>
   layerBytesFails: boolean
@@ -53,14 +56,17 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
   const world: ScriptedRelease = {
     events: [],
     rented: new Set(),
+    mostRented: 0,
     calls: [],
     images: new Map(),
+    prolonged: new Map(),
     indexes: new Map(),
     layerBytesFails: false,
     onCall: () => {},
   }
   const faults: Fault[] = []
   const pool = { name: 'images' }
+  const maxBuilders = { count: 4 }
   const settings = configuration({ stateDirectory, ...changes })
 
   const fail = (at: Fault['at'], arch: ArchitectureName, cloud?: string) => {
@@ -81,14 +87,18 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
     kind: 'libvirt',
     async *doctor() {},
     builders: {
-      maxBuilders: 4,
+      get maxBuilders() {
+        return maxBuilders.count
+      },
       offers: () => ({ ok: true }),
       async acquire(spec, lease: Lease) {
         world.calls.push(`acquire ${name} ${lease.arch} ${spec.purpose} ${spec.dataBytes}`)
         fail('acquire', lease.arch, name)
-        const known = replay(journal.read()).leases.find((taken) => taken.lease.id === lease.id)
+        const known = engine.journal.state().leases.find((taken) => taken.lease.id === lease.id)
         if (!known) throw new Error('the lease is not in the journal before the cloud is asked')
         world.rented.add(`${name}/${lease.id}`)
+        const here = [...world.rented].filter((rented) => rented.startsWith(`${name}/`))
+        world.mostRented = Math.max(world.mostRented, here.length)
         const address = { host: 'scripted', port: 22 }
         return {
           leaseId: lease.id,
@@ -100,6 +110,10 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
         }
       },
       async *find() {},
+      async prolong(leaseId, expires) {
+        if (!world.rented.has(`${name}/${leaseId}`)) throw new Error('prolonged after it was given back')
+        world.prolonged.set(leaseId, expires)
+      },
       async release(leaseId) {
         world.calls.push(`release ${name}`)
         world.rented.delete(`${name}/${leaseId}`)
@@ -138,10 +152,12 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
       },
       async *list() {},
       async remove() {},
+      async *leftovers() {},
+      async discard() {},
     },
   })
   const clouds = new Map(['lab', 'spare'].map((name) => [name, cloudOf(name)]))
-  let journal = openJournal(stateDirectory)
+  let engine = entered(stateDirectory)
 
   const openBuilder = async (ref: BuilderRef): Promise<Builder> => {
     world.calls.push(`open ${ref.arch}`)
@@ -205,7 +221,7 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
     mkdirSync(stateDirectory, { recursive: true })
     const store = openStore(stateDirectory)
     const read = { ...inputs(), diskBuilders: inputs().facts.diskBuilders, bases: inputs().facts.bases }
-    const known = { clouds, store, state: replay(journal.read()) }
+    const known = { clouds, store, state: engine.journal.state() }
     const planned = await planNow(settings, known, read, {
       force: options.force,
       architectures: options.architectures,
@@ -213,7 +229,7 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
     const parts: EngineParts = {
       configuration: settings,
       stateDirectory,
-      journal,
+      journal: engine.journal,
       store,
       clouds,
       registry: {
@@ -271,25 +287,32 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
     world,
     faults,
     pool,
+    maxBuilders,
     release,
     settings,
     stateDirectory,
-    state: () => replay(journal.read()),
+    state: () => engine.journal.state(),
     /** Steps as events told them, `arch step` → how often each was started. */
     started: (step: StepName) =>
       world.events.filter((event) => event.type === 'step-started' && event.step === step).length,
     /** What an engine wrote that was cut off. */
-    append: (record: JournalRecord) => journal.append(record),
+    append: (record: JournalRecord) => engine.journal.append(record),
     /** What a new process would see: only what is on the disk. */
     reopen() {
-      journal[Symbol.dispose]()
-      journal = openJournal(stateDirectory)
+      engine[Symbol.dispose]()
+      engine = entered(stateDirectory)
     },
     async [Symbol.asyncDispose]() {
-      journal[Symbol.dispose]()
+      engine[Symbol.dispose]()
       await rm(stateDirectory, { recursive: true, force: true })
     },
   }
+}
+
+function entered(stateDirectory: string): Engine {
+  const entry = enterEngine(stateDirectory)
+  if ('engine' in entry) return entry.engine
+  throw new Error('another engine is at work')
 }
 
 /** Narrows what a release came to: these tests say which of the two they expect. */
