@@ -11,6 +11,7 @@ import { giveBack } from './give-back.ts'
 import { isFenced } from './guard.ts'
 import { keysDirectory } from './lease-keys.ts'
 import { claimPlace } from './places.ts'
+import { budgets, withRetries } from './retries.ts'
 import { type ReleaseScope, releaseContext } from './scope.ts'
 import { runStep } from './step.ts'
 
@@ -149,7 +150,8 @@ async function acquire(
       const access = await makeAccess(await keysDirectory(lease.id))
       const spec = { arch, purpose, dataBytes, leaseMs, access }
       asked = true
-      const acquiring = pool.acquire(image === undefined ? spec : { ...spec, image }, lease, ctx)
+      const wanted = image === undefined ? spec : { ...spec, image }
+      const acquiring = withRetries('renting', budgets.rent, ctx, () => pool.acquire(wanted, lease, ctx))
       const ref = await acquiring.finally(settled)
       scope.journal.append({ type: 'lease-acquired', release: scope.release, ref })
       return { result: { ref, login: access }, summary: `${ref.machine} from ${request.cloud}` }

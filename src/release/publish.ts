@@ -86,18 +86,17 @@ async function publish(
   }
   const place = { arch, step: 'publish', target: `${cloud}/${region}` } as const
   return await runStep(scope, place, { limitMs: publishLimitMs }, async (ctx) => {
-    const found = await images.find(key, ctx)
-    if (found) {
-      if (before?.id !== found.id) scope.journal.append(published(scope, found))
-      return { result: found, summary: `${found.name} is there already` }
-    }
-    const { virtualBytes, contentBytes: storedBytes } = artifact()
-    const image = await withRetries('publishing', budgets.publish, ctx, async () => {
+    // Looked for on every try: the answer to an earlier one may have been lost after it had its effect.
+    const { image, summary } = await withRetries('publishing', budgets.publish, ctx, async () => {
+      const found = await images.find(key, ctx)
+      if (found) return { image: found, summary: `${found.name} is there already` }
+      const { virtualBytes, contentBytes: storedBytes } = artifact()
       await images.check(region, { virtualBytes, storedBytes }, ctx)
-      return await images.publish(artifact(), key, ctx)
+      const made = await images.publish(artifact(), key, ctx)
+      return { image: made, summary: `${made.name}, ${formatBytes(storedBytes)} sent` }
     })
-    scope.journal.append(published(scope, image))
-    return { result: image, summary: `${image.name}, ${formatBytes(storedBytes)} sent` }
+    if (before?.id !== image.id) scope.journal.append(published(scope, image))
+    return { result: image, summary }
   })
 }
 

@@ -1,0 +1,104 @@
+import { join } from 'node:path'
+import { openStore } from '#src/artifact/store.ts'
+import { asFactoryError } from '#src/errors.ts'
+import { enterEngine } from '#src/journal/engine.ts'
+import type { Journal } from '#src/journal/journal.ts'
+import type { JournalRecord } from '#src/journal/records.ts'
+import { giveBackLeftovers } from '#src/release/give-back.ts'
+import { planNow } from '#src/release/last-release.ts'
+import { runRelease } from '#src/release/release.ts'
+import type { EngineParts } from '#src/release/scope.ts'
+import { unfinishedRelease } from '#src/release/unfinished.ts'
+import { configuration, inputs } from '#test/release/planning.ts'
+import { openLedger } from './ledger.ts'
+import { type Points, openPoints } from './points.ts'
+import { openScriptedBuilder, scriptedContainer, scriptedDisk } from './scripted-builder.ts'
+import { archOf, scriptedCloud } from './scripted-cloud.ts'
+import type { RunOptions } from './run.ts'
+
+/*
+ * One orchestrator: the real engine, journal and store over a scripted world, in a process of its own that may be killed.
+ * Ends with exit code 0 (done), 3 (anything else that a release can come to), 1 (it may not go on).
+ */
+const { directory, architectures, failing, takeOver, injection, pointsFile } = JSON.parse(
+  process.argv[2] ?? '',
+) as RunOptions
+const points = openPoints(pointsFile, injection)
+const ledger = openLedger(directory)
+const stateDirectory = join(directory, 'state')
+const settings = configuration({
+  stateDirectory,
+  image: { ...configuration().image, push: 'registry.example/lab' },
+  architectures,
+  builders: Object.fromEntries(architectures.map((arch) => [arch, ['lab']])),
+  publish: [{ to: 'lab', architectures, format: 'raw', verify: true }],
+})
+const clouds = new Map([['lab', scriptedCloud('lab', ledger, points)]])
+
+process.exitCode = await main().catch((error: unknown) => {
+  const { code, message } = asFactoryError(error)
+  process.stderr.write(`${code}: ${message}\n`)
+  return 1
+})
+
+async function main(): Promise<number> {
+  const entered = enterEngine(stateDirectory, { takeOver })
+  if (!('engine' in entered)) throw new Error(`engine ${entered.atWork.epoch} is at work`)
+  using engine = entered.engine
+  const journal = pointed(engine.journal, points)
+  const store = openStore(stateDirectory)
+  const read = { ...inputs(), diskBuilders: inputs().facts.diskBuilders, bases: inputs().facts.bases }
+  const planned = await planNow(settings, { clouds, store, state: journal.state() }, read, {})
+  const parts: EngineParts = {
+    configuration: settings,
+    stateDirectory,
+    journal,
+    store,
+    clouds,
+    registry: {
+      resolve: () => Promise.reject(new Error('not scripted')),
+      layerBytes: () => Promise.resolve(1000),
+      writeIndex: ({ repository, tag }) =>
+        points.pass(`call writeIndex ${tag === 'latest' ? tag : 'release'}`, async () => ({
+          reference: `${repository}:${tag}`,
+          digest: `sha256:${'e'.repeat(64)}`,
+        })),
+    },
+    container: scriptedContainer(ledger, failing),
+    disk: scriptedDisk(),
+    openBuilder: (ref) => Promise.resolve(openScriptedBuilder(ref, ledger, points)),
+    listener: (event) => {
+      if (event.type === 'warning') process.stderr.write(`warning: ${event.message}\n`)
+      if (event.type === 'step-failed') process.stderr.write(`${event.step}: ${event.error.message}\n`)
+    },
+    signal: new AbortController().signal,
+    now: Date.now,
+    mask: (text) => text,
+    keepBuilders: false,
+  }
+  const resuming = unfinishedRelease(journal.state(), planned.key, settings.require)
+  await giveBackLeftovers(parts, resuming?.release)
+  if (planned.nothingChanged) return 0
+  const { outcome } = await runRelease(parts, planned, read)
+  return outcome === 'done' ? 0 : 3
+}
+
+/** Every append is a point, called by what it says and about which architecture. */
+function pointed(journal: Journal, through: Points): Journal {
+  return {
+    ...journal,
+    append: (record) => through.pass(nameOf(record), () => journal.append(record)),
+    claim: (record, limit) => through.pass(nameOf(record), () => journal.claim(record, limit)),
+  }
+}
+
+function nameOf(record: JournalRecord): string {
+  const about = record as Partial<Record<'arch' | 'step' | 'leaseId', string>> & {
+    lease?: { arch: string }
+    ref?: { arch: string }
+    image?: { arch: string }
+  }
+  const fromLease = about.leaseId === undefined ? undefined : archOf(about.leaseId)
+  const arch = about.arch ?? about.lease?.arch ?? about.ref?.arch ?? about.image?.arch ?? fromLease
+  return ['append', record.type, arch, about.step].filter((word) => word !== undefined).join(' ')
+}

@@ -1,0 +1,55 @@
+import { mkdtempSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Subprocess, execa } from 'execa'
+import type { ArchitectureName } from '#arch/index.ts'
+import type { Injection } from './points.ts'
+
+export interface RunOptions {
+  directory: string
+  architectures: ArchitectureName[]
+  /** Architectures whose Containerfile fails. */
+  failing: string[]
+  takeOver: boolean
+  injection?: Injection
+  /** Where the points of this run are written. */
+  pointsFile: string
+}
+
+const program = new URL('./child.ts', import.meta.url).pathname
+/** A run takes about a second; with lost answers it waits a few more before it tries again. */
+const limitMs = 60_000
+
+/** Starts one orchestrator in a world's directory. */
+export function startRun(
+  directory: string,
+  changes: Partial<Omit<RunOptions, 'directory' | 'pointsFile'>> = {},
+): Subprocess<{ reject: false }> {
+  const defaults = { architectures: ['x86_64', 's390x'] as ArchitectureName[], failing: [], takeOver: false }
+  const options: RunOptions = {
+    ...defaults,
+    ...changes,
+    directory,
+    pointsFile: join(directory, `points-${runs++}`),
+  }
+  return execa(process.execPath, [program, JSON.stringify(options)], { reject: false, timeout: limitMs })
+}
+
+let runs = 0
+
+/** A world where nothing has happened yet. */
+export function newWorld(): string {
+  return mkdtempSync(join(tmpdir(), 'factory-chaos-'))
+}
+
+/** The points that a run goes through when nothing happens to it, in the order of its first one. */
+export async function pointsOf(
+  directory: string,
+  changes: Partial<Omit<RunOptions, 'directory' | 'pointsFile'>> = {},
+): Promise<string[]> {
+  const number = runs
+  await startRun(directory, changes)
+  return readFileSync(join(directory, `points-${number}`), 'utf8')
+    .trim()
+    .split('\n')
+}

@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import pLimit from 'p-limit'
+import { expect, test } from 'vitest'
+import { openJournal } from '#src/journal/journal.ts'
+import { openLedger } from './ledger.ts'
+import { newWorld, pointsOf, startRun } from './run.ts'
+import { expectOneOfEverything } from './world.ts'
+
+const atOnce = pLimit(2)
+const both = ['x86_64', 's390x'] as const
+
+test('an orchestrator that was stopped after any of its intents and wakes when another has finished changes nothing', async () => {
+  const points = (await pointsOf(newWorld())).filter((point) => point.startsWith('append '))
+  await Promise.all(
+    points.map((point) =>
+      atOnce(async () => {
+        const world = newWorld()
+        const after = `stopped after ${point}`
+        const stopped = startRun(world, { injection: { point, when: 'after', what: 'stop' } })
+        await untilStopped(stopped.pid!)
+        const refused = await startRun(world)
+        expect(refused.stderr, after).toContain('is at work')
+        const successor = await startRun(world, { takeOver: true })
+        expect(successor.exitCode, `${after}\n${successor.stderr}`).toBe(0)
+        expectOneOfEverything(world, both, after)
+        const before = snapshot(world)
+        stopped.kill('SIGCONT')
+        const woken = await stopped
+        expect(woken.exitCode, `${after}\n${woken.stderr}`).toBe(point.includes('release-closed') ? 0 : 1)
+        expect(snapshot(world), after).toEqual(before)
+        if (woken.exitCode === 1) expect(woken.stderr, after).toContain('fenced')
+      }),
+    ),
+  )
+})
+
+/** Everything outside of the orchestrators, and what the journal says. */
+function snapshot(world: string): unknown {
+  using ledger = openLedger(world)
+  using journal = openJournal(join(world, 'state'))
+  return { world: ledger.digest(), records: journal.read().length }
+}
+
+/** The kernel's word for it; a process that ends instead is a failure of its own. */
+async function untilStopped(pid: number): Promise<void> {
+  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await delay(20)) {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    if (stat.slice(stat.lastIndexOf(')') + 2).startsWith('T')) return
+  }
+  throw new Error(`process ${pid} did not stop`)
+}
