@@ -60,7 +60,12 @@ export async function runRelease(
     ({ arch, needed }) => needed || plan.unpublished.some((one) => one.arch === arch),
   )
   const reaping = reapBeside(scope)
-  await Promise.all(missing.map(({ arch }) => oneArchitecture(scope, plan, inputs, arch)))
+  // Where everything is done, an earlier engine may have been cut off before it gave the last machine back.
+  const complete = plan.builds.filter((build) => !missing.includes(build))
+  await Promise.all([
+    ...missing.map(({ arch }) => oneArchitecture(scope, plan, inputs, arch)),
+    ...complete.map(({ arch }) => giveBackDone(scope, arch)),
+  ])
   await reaping
   const concluded = signal.aborted ? 'interrupted' : await conclude(scope)
   if (isLost(signal)) throw signal.reason

@@ -1,4 +1,3 @@
-import { cpSync } from 'node:fs'
 import pLimit from 'p-limit'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { journalRecord } from '#src/journal/records.ts'
@@ -15,22 +14,18 @@ const notOfARelease = ['lease-kept', 'lease-found']
 
 /** The points of a whole release, of one that fails on s390x, and of one that goes on after a kill. */
 const runs: Record<'whole' | 'failed' | 'resumed', string[]> = { whole: [], failed: [], resumed: [] }
-/** A world whose orchestrator was killed in the middle. */
-let cutOff: string
-
 beforeAll(async () => {
   runs.whole = await pointsOf(newWorld())
   runs.failed = await pointsOf(newWorld(), failing)
-  cutOff = newWorld()
-  const injection = { point: 'append container-built x86_64 #1', when: 'after', what: 'kill' } as const
-  await startRun(cutOff, { architectures: ['x86_64'], injection })
-  runs.resumed = await pointsOf(copyOf(cutOff), { architectures: ['x86_64'] })
+  runs.resumed = await pointsOf(await cutOffWorld(), { architectures: ['x86_64'] })
 })
 
-function copyOf(world: string): string {
-  const copy = newWorld()
-  cpSync(world, copy, { recursive: true })
-  return copy
+/** A world whose orchestrator was killed in the middle of its only build. */
+async function cutOffWorld(): Promise<string> {
+  const world = newWorld()
+  const injection = { point: 'append container-built x86_64 #1', when: 'after', what: 'kill' } as const
+  await startRun(world, { architectures: ['x86_64'], injection })
+  return world
 }
 
 function around(points: readonly string[]): Injection[] {
@@ -73,7 +68,7 @@ describe('an orchestrator that is killed and run again', () => {
     await Promise.all(
       around(runs.resumed).map((injection) =>
         atOnce(async () => {
-          const world = copyOf(cutOff)
+          const world = await cutOffWorld()
           const after = `killed again ${injection.when} ${injection.point}`
           const architectures = ['x86_64'] as const
           const killed = await startRun(world, { architectures: [...architectures], injection })
