@@ -101,10 +101,21 @@ function commandLine(): Command {
     .argument('[arch]', 'only this architecture', readArchitecture)
     .option('--release <release>', 'another release than the newest')
     .option('--step <step>', 'only this step')
-    .action(async (arch: ArchitectureName | undefined, options: { release?: string; step?: string }) => {
-      const { logsCommand } = await import('#src/commands/logs.ts')
-      exitCode = await logsCommand({ config: config(), arch, ...options })
-    })
+    .addOption(
+      new Option(
+        '--raw',
+        "the builders' own job logs, whole and with whatever secrets are in them",
+      ).conflicts('step'),
+    )
+    .action(
+      async (
+        arch: ArchitectureName | undefined,
+        options: { release?: string; step?: string; raw?: boolean },
+      ) => {
+        const { logsCommand } = await import('#src/commands/logs.ts')
+        exitCode = await logsCommand({ config: config(), arch, ...options })
+      },
+    )
 
   program
     .command('images')

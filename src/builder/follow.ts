@@ -57,8 +57,8 @@ async function followToEnd(
     if (signal.aborted) return
     logBytes += chunk.length
     if (logBytes > maxLogBytes) throw logTooLarge(shell, id, maxLogBytes)
-    lines.push(chunk)
     await options.onBytes?.(chunk)
+    lines.push(chunk)
   }
 
   /** Tells whether the builder came to the end of what it was asked for; a broken connection is no end. */
@@ -73,6 +73,10 @@ async function followToEnd(
     }
   }
 
+  for await (const bytes of options.earlier ?? []) {
+    signal.throwIfAborted()
+    lines.push(bytes)
+  }
   for (;;) {
     signal.throwIfAborted()
     const before = logBytes
