@@ -1,15 +1,15 @@
 import { execa } from 'execa'
 import type { ArchitectureName } from '#arch/index.ts'
-import { loadConfiguration } from '#src/config/load.ts'
 import { sshArguments } from '#src/builder/openssh.ts'
 import { quoteCommand } from '#src/builder/quote.ts'
 import { FactoryError } from '#src/errors.ts'
 import { openJournal } from '#src/journal/journal.ts'
 import { lockEngine } from '#src/journal/lock.ts'
-import { type LeaseState, replay } from '#src/journal/replay.ts'
+import type { LeaseState } from '#src/journal/replay.ts'
 import { forgetKeys, keysDirectory } from '#src/release/lease.ts'
 import { makeAccess } from '#src/builder/keys.ts'
 import { commandContext, openClouds } from './clouds.ts'
+import { openState } from './open.ts'
 
 /** Opens a shell on a builder that is still rented, with its pinned host key; or gives it back. */
 export async function sshCommand(options: {
@@ -18,9 +18,8 @@ export async function sshCommand(options: {
   command: string[]
   giveBack: boolean
 }): Promise<number> {
-  const configuration = await loadConfiguration(options.config, process.cwd())
-  using journal = openJournal(configuration.stateDirectory)
-  const rented = replay(journal.read()).leases.findLast(
+  const { configuration, state } = await openState(options.config)
+  const rented = state.leases.findLast(
     ({ lease, released, ref }) => !released && lease.arch === options.arch && ref !== undefined,
   )
   if (!rented?.ref) throw nothingRented(options.arch)
@@ -28,6 +27,7 @@ export async function sshCommand(options: {
   if (options.giveBack) {
     using _lock = lockEngine(configuration.stateDirectory)
     await giveBack(rented, await openClouds(configuration))
+    using journal = openJournal(configuration.stateDirectory)
     journal.append({ type: 'lease-released', release: rented.lease.release, leaseId: rented.lease.id })
     process.stdout.write(`gave ${rented.ref.machine} back to ${rented.cloud}\n`)
     return 0
