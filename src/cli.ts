@@ -59,7 +59,7 @@ function commandLine(): Command {
     .command('plan')
     .description('show what a release would build, why, and with which machines')
     .addOption(architectureOption())
-    .option('--to <cloud...>', 'only these destinations')
+    .addOption(destinationOption())
     .option('--force', 'plan as if something had changed')
     .option('--json', 'machine-readable')
     .action(async (options: ReleaseOptions & { json?: boolean }) => {
@@ -71,7 +71,7 @@ function commandLine(): Command {
     .command('release')
     .description('build, collect, publish and verify what has changed')
     .addOption(architectureOption())
-    .option('--to <cloud...>', 'only these destinations')
+    .addOption(destinationOption())
     .option(
       '--force',
       'build although nothing changed; an unfinished release of the same inputs is resumed first',
@@ -111,10 +111,21 @@ function commandLine(): Command {
     .argument('[arch]', 'only this architecture', readArchitecture)
     .option('--release <release>', 'another release than the newest')
     .option('--step <step>', 'only this step')
-    .action(async (arch: ArchitectureName | undefined, options: { release?: string; step?: string }) => {
-      const { logsCommand } = await import('#src/commands/logs.ts')
-      exitCode = await logsCommand({ config: config(), arch, ...options })
-    })
+    .addOption(
+      new Option(
+        '--raw',
+        "the builders' own job logs, whole and with whatever secrets are in them",
+      ).conflicts('step'),
+    )
+    .action(
+      async (
+        arch: ArchitectureName | undefined,
+        options: { release?: string; step?: string; raw?: boolean },
+      ) => {
+        const { logsCommand } = await import('#src/commands/logs.ts')
+        exitCode = await logsCommand({ config: config(), arch, ...options })
+      },
+    )
 
   program
     .command('images')
@@ -172,6 +183,13 @@ function architectureOption(): Option {
       ...(previous ?? []),
       readArchitecture(value),
     ],
+  )
+}
+
+/** Not variadic: that would swallow every word after it. */
+function destinationOption(): Option {
+  return new Option('--to <cloud>', 'only this destination; may be given several times').argParser(
+    (value: string, previous: string[] | undefined) => [...(previous ?? []), value],
   )
 }
 

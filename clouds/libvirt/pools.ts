@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { quoteWord } from '#src/builder/quote.ts'
 import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
 import { formatBytes } from '#src/units.ts'
@@ -85,11 +86,18 @@ async function notFound(hypervisor: Hypervisor, name: string, ctx: Stoppable): P
     .map((line) => line.trim())
     .filter(Boolean)
   const existing = names.length === 0 ? 'there are none' : `there are: ${names.join(', ')}`
-  const create = `virsh -c '${hypervisor.uri}' pool-define-as ${name} dir --target /var/lib/libvirt/${name}`
+  const connect = `virsh -c ${quoteWord(hypervisor.uri)}`
+  const pool = quoteWord(name)
+  const target = quoteWord(`/var/lib/libvirt/${name}`)
+  const make = [
+    `${connect} pool-define-as --name ${pool} --type dir --target ${target}`,
+    `${connect} pool-build --pool ${pool}`,
+    `${connect} pool-start --pool ${pool}`,
+  ].join(' && ')
   return new FactoryError({
     code: 'pool-not-found',
     message: `there is no storage pool ${name} on ${hypervisor.uri}; ${existing}`,
-    hint: `Name one of them in the configuration, or make it: ${create}; then pool-build and pool-start`,
+    hint: `${names.length === 0 ? 'Make it' : 'Name one of them in the configuration, or make it'}:\n${make}`,
     class: 'user',
     context: { pool: name, existing: names },
   })

@@ -57,8 +57,8 @@ async function followToEnd(
     if (signal.aborted) return
     logBytes += chunk.length
     if (logBytes > maxLogBytes) throw logTooLarge(shell, id, maxLogBytes)
-    lines.push(chunk)
     await options.onBytes?.(chunk)
+    lines.push(chunk)
   }
 
   /** Tells whether the builder came to the end of what it was asked for; a broken connection is no end. */
@@ -73,6 +73,10 @@ async function followToEnd(
     }
   }
 
+  for await (const bytes of options.earlier ?? []) {
+    signal.throwIfAborted()
+    lines.push(bytes)
+  }
   for (;;) {
     signal.throwIfAborted()
     const before = logBytes
@@ -100,16 +104,25 @@ function endOf(shell: Shell, id: string, status: Ended, logBytes: number): JobSt
       class: 'interrupted',
     })
   }
+  throw jobLost(shell, id, status.state, logBytes)
+}
+
+function jobLost(shell: Shell, id: string, state: 'rebooted' | 'killed', logBytes: number): FactoryError {
+  const { machine, arch } = shell.ref
   const why =
-    status.state === 'rebooted'
+    state === 'rebooted'
       ? 'the machine restarted under it'
       : 'it was killed from outside (by hand, or the machine ran out of memory)'
-  throw new FactoryError({
+  const look =
+    state === 'rebooted'
+      ? 'whether the kernel panicked or somebody reset the machine'
+      : 'whether the kernel ran out of memory; then give the builder more'
+  return new FactoryError({
     code: 'job-lost',
-    message: `job ${id} on builder ${shell.ref.machine} ended without an exit code: ${why}`,
-    hint: 'Look at the end of its log (factory logs) and at the console; give the builder more memory if the kernel killed it.',
+    message: `job ${id} on builder ${machine} ended without an exit code: ${why}`,
+    hint: `The last console lines say ${look}: factory logs ${arch} --step give-back. Go on with: factory release`,
     class: 'infra',
-    context: { job: id, state: status.state, logBytes },
+    context: { job: id, state, logBytes },
   })
 }
 

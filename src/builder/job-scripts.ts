@@ -85,6 +85,14 @@ export const tailScript = 'exec tail -c "+$2" -f -s 0.2 --pid="$3" -- "$1/log"'
 /** Arguments: job directory, first byte (from 1), number of bytes. */
 export const restScript = 'tail -c "+$2" -- "$1/log" | head -c "$3"'
 
+/** Arguments: job directory, number of bytes. One line: how many of these the log has, and their sha256. */
+export const logScript = String.raw`
+set -euo pipefail
+size=$(stat -c %s -- "$1/log")
+digest=$(head -c "$2" -- "$1/log" | sha256sum | cut -d ' ' -f 1)
+echo "$((size < $2 ? size : $2)) $digest"
+`
+
 /**
  * Arguments: jobs directory, job id. Without systemd, processes are found by the mark in their environment, which also
  * those carry that left the session.

@@ -1,7 +1,8 @@
 import { FactoryError } from '#src/errors.ts'
-import { startScript, statusScript, stopScript } from './job-scripts.ts'
+import { logScript, startScript, statusScript, stopScript } from './job-scripts.ts'
 import { bash } from './shell.ts'
 import type { Shell } from './shell.ts'
+import type { LogDigest } from './types.ts'
 
 /** What the builder says about a job; its words are checked before anybody believes them. */
 export type JobStatus =
@@ -10,6 +11,8 @@ export type JobStatus =
   | { state: 'done'; exitCode: number; logBytes: number }
   | { state: 'stopped' | 'rebooted' | 'killed'; logBytes: number }
 
+/** An emulated builder hashes 256 MiB, the most that a log may have, in a minute or two. */
+const digestLimitMs = 10 * 60_000
 const idPattern = /^[a-z0-9][a-z0-9-]{0,79}$/
 
 /** Starts a bash script as a job that outlives every connection; the same id again changes nothing. */
@@ -34,12 +37,22 @@ export async function jobStatus(shell: Shell, directory: string, id: string): Pr
     .trim()
   const status = parseStatus(answer)
   if (status) return status
-  throw new FactoryError({
-    code: 'job-status-unreadable',
-    message: `builder ${shell.ref.machine} gave no sensible answer about job ${id}: ${JSON.stringify(answer.slice(0, 80))}`,
-    hint: 'Something on the builder replaced its tools or its disk is broken; release again on a fresh builder.',
-    class: 'infra',
-  })
+  throw unreadable(shell, id, answer)
+}
+
+/** Asks what stands in a job's log, in its first `firstBytes` bytes at most. */
+export async function jobLog(
+  shell: Shell,
+  directory: string,
+  id: string,
+  firstBytes: number,
+): Promise<LogDigest> {
+  const asked = bash(logScript, jobDirectory(directory, id), String(firstBytes))
+  const options = { what: `digest of the log of job ${id}`, limitMs: digestLimitMs }
+  const answer = (await shell.run(asked, options)).stdout.toString().trim()
+  const [, size, sha256] = /^(\d{1,15}) ([0-9a-f]{64})$/.exec(answer) ?? []
+  if (size === undefined || sha256 === undefined) throw unreadable(shell, id, answer)
+  return { sizeBytes: Number(size), sha256 }
 }
 
 /** Where a job lives on the builder. */
@@ -60,7 +73,17 @@ function parseStatus(answer: string): JobStatus | undefined {
   return undefined
 }
 
-function checkedId(id: string): string {
+function unreadable(shell: Shell, id: string, answer: string): FactoryError {
+  return new FactoryError({
+    code: 'job-status-unreadable',
+    message: `builder ${shell.ref.machine} gave no sensible answer about job ${id}: ${JSON.stringify(answer.slice(0, 80))}`,
+    hint: 'Something on the builder replaced its tools or its disk is broken; release again on a fresh builder.',
+    class: 'infra',
+  })
+}
+
+/** The id as it is; refuses what could leave the directory of the jobs, here or there. */
+export function checkedId(id: string): string {
   if (idPattern.test(id)) return id
   throw new FactoryError({
     code: 'job-id-refused',

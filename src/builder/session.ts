@@ -1,6 +1,6 @@
 import type { Context } from '#src/context.ts'
 import { followJob } from './follow.ts'
-import { startJob, stopJob } from './jobs.ts'
+import { jobLog, startJob, stopJob } from './jobs.ts'
 import { makeLink } from './link.ts'
 import { openOpenSsh } from './openssh.ts'
 import { writeRemoteFile } from './remote-files.ts'
@@ -48,6 +48,7 @@ export async function openBuilder(
     writeFile: (path, content, mode = 0o600) => writeRemoteFile(shell, path, content, mode),
     startJob: (id, script) => startJob(shell, jobs, id, script),
     followJob: (id, followOptions) => followJob(shell, jobs, id, followOptions),
+    jobLog: (id, firstBytes) => jobLog(shell, jobs, id, firstBytes),
     stopJob: (id) => stopJob(shell, jobs, id),
     sendTree: (directory, paths, remoteDirectory) => sendTree(shell, ssh, directory, paths, remoteDirectory),
     fetch: (path, destination, fetchOptions) => fetchFile(shell, ssh, path, destination, fetchOptions),

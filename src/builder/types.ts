@@ -50,12 +50,21 @@ export interface JobState {
   logBytes: number
 }
 
+/** What stands in a log, or in its first bytes. */
+export interface LogDigest {
+  sizeBytes: number
+  /** In hex. */
+  sha256: string
+}
+
 export interface FollowOptions {
   /** Byte offset of the log to go on from. */
   fromByte: number
+  /** The bytes before `fromByte`, when their lines are to come first; a line across the seam comes whole. */
+  earlier?: AsyncIterable<Uint8Array>
   /** Every complete line, escape sequences and control characters removed, at most 4 KiB. */
   onLine(line: string): void
-  /** The raw bytes exactly as the builder wrote them, for the local copy of the log. */
+  /** The raw bytes from `fromByte` on, exactly as the builder wrote them, each before its lines. */
   onBytes?(bytes: Uint8Array): void | Promise<void>
   /** Milliseconds until the job itself is ended on the builder and the follow fails. */
   limitMs: number
@@ -83,6 +92,8 @@ export interface Builder extends AsyncDisposable {
   startJob(id: string, script: string): Promise<void>
   /** Follows a job to its end through drops of the connection; the exit code is the job's own. Throws `job-lost` when there is none. */
   followJob(id: string, options: FollowOptions): Promise<JobState>
+  /** What the builder has of a job's log, of its first `firstBytes` bytes at most. */
+  jobLog(id: string, firstBytes: number): Promise<LogDigest>
   /** Ends a job with everything that it started. */
   stopJob(id: string): Promise<void>
   /** Sends a local directory tree (a build context), only the listed relative paths, as the new content of `remoteDirectory`. */

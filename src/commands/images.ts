@@ -1,7 +1,7 @@
 import { listImages } from '#src/release/images.ts'
 import { table } from '#src/ui/table.ts'
 import { formatBytes } from '#src/units.ts'
-import { openState } from './open.ts'
+import { chooseRelease, openState } from './open.ts'
 
 /** Lists what has been published: an array on `--json`, a table for people. */
 export async function imagesCommand(options: {
@@ -10,8 +10,9 @@ export async function imagesCommand(options: {
   json?: boolean
 }): Promise<number> {
   const { configuration, state } = await openState(options.config)
+  const only = options.release === undefined ? undefined : chooseRelease(state, options.release).release
   const images = listImages(state, configuration.require).filter(
-    ({ release }) => options.release === undefined || release === options.release,
+    ({ release }) => only === undefined || release === only,
   )
   if (options.json) {
     process.stdout.write(`${JSON.stringify(images, undefined, 2)}\n`)

@@ -4,11 +4,14 @@ import { FactoryError } from '#src/errors.ts'
 import { openJournal } from '#src/journal/journal.ts'
 import type { FactoryState, ReleaseState } from '#src/journal/replay.ts'
 
-/** What every reading command needs: the configuration and the state derived from its journal. */
+/**
+ * What every reading command needs: the configuration and the state derived from its journal. What has been made can be
+ * read although the files that it was made of are gone.
+ */
 export async function openState(
   configFile: string | undefined,
 ): Promise<{ configuration: Configuration; state: FactoryState }> {
-  const configuration = await loadConfiguration(configFile, process.cwd())
+  const configuration = await loadConfiguration(configFile, process.cwd(), process.env, { checkFiles: false })
   using journal = openJournal(configuration.stateDirectory)
   return { configuration, state: journal.state() }
 }

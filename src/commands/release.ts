@@ -84,6 +84,7 @@ async function asEngine(button: Button, engine: Engine): Promise<number> {
   if (engine.warning !== undefined) {
     screen.listen({ type: 'warning', at: Date.now(), message: engine.warning })
   }
+  await store.clearIncoming()
   const planned = await planFor(button, journal.state())
   const mask = await secretsOf(configuration, inputs)
   const parts: EngineParts = {

@@ -1,15 +1,14 @@
 import { execa } from 'execa'
 import type { ArchitectureName } from '#arch/index.ts'
-import { loadConfiguration } from '#src/config/load.ts'
 import { sshArguments } from '#src/builder/openssh.ts'
 import { quoteCommand } from '#src/builder/quote.ts'
 import { FactoryError } from '#src/errors.ts'
-import { openJournal } from '#src/journal/journal.ts'
 import type { LeaseState } from '#src/journal/replay.ts'
 import { forgetKeys, keysDirectory } from '#src/release/lease-keys.ts'
 import { makeAccess } from '#src/builder/keys.ts'
 import { enterOrThrow } from './adopt.ts'
 import { commandContext, openClouds } from './clouds.ts'
+import { openState } from './open.ts'
 
 /** Opens a shell on a builder that is still rented, with its pinned host key; or gives it back. */
 export async function sshCommand(options: {
@@ -18,13 +17,10 @@ export async function sshCommand(options: {
   command: string[]
   giveBack: boolean
 }): Promise<number> {
-  const configuration = await loadConfiguration(options.config, process.cwd())
-  using journal = openJournal(configuration.stateDirectory)
-  const rented = journal
-    .state()
-    .leases.findLast(
-      ({ lease, released, ref }) => !released && lease.arch === options.arch && ref !== undefined,
-    )
+  const { configuration, state } = await openState(options.config)
+  const rented = state.leases.findLast(
+    ({ lease, released, ref }) => !released && lease.arch === options.arch && ref !== undefined,
+  )
   if (!rented?.ref) throw nothingRented(options.arch)
 
   if (options.giveBack) {

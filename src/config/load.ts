@@ -17,6 +17,11 @@ export const defaultFileName = 'factory.yaml'
 
 const maxFileBytes = 1024 * 1024
 
+export interface LoadOptions {
+  /** Whether the files that it names must be there; not for who only reads what is known. Default true. */
+  checkFiles?: boolean
+}
+
 /**
  * Reads the configuration; `path` is relative to `cwd` and `factory.yaml` by default. Throws one error of class `user`
  * that names every problem with file:line:column; whatever is returned is complete and consistent.
@@ -25,6 +30,7 @@ export async function loadConfiguration(
   path: string | undefined,
   cwd: string,
   environment: NodeJS.ProcessEnv = process.env,
+  { checkFiles = true }: LoadOptions = {},
 ): Promise<Configuration> {
   const file = resolve(cwd, path ?? defaultFileName)
   const shown = shownName(file, cwd)
@@ -37,7 +43,8 @@ export async function loadConfiguration(
   const problems = [
     ...source.problems,
     ...validated.problems,
-    ...(await furtherProblems(validated, directory, source)),
+    ...contradictions(validated, source),
+    ...(checkFiles ? await missing(source, directory) : []),
   ]
   if (problems.length > 0) throw configurationError(problems)
   return toConfiguration(validated.sections as FactoryFile, {
@@ -54,22 +61,19 @@ export function stateDirectory(directory: string, cwd: string, environment: Node
   return home === undefined || home === '' ? join(directory, '.factory') : resolve(cwd, home)
 }
 
-async function furtherProblems(
-  { sections, faulty }: Validated,
-  directory: string,
-  source: Source,
-): Promise<Problem[]> {
+function contradictions({ sections, faulty }: Validated, source: Source): Problem[] {
   if (typeof source.value !== 'object') return []
-  const contradictions = crossChecks(understood(source.value, sections, faulty)).map(({ path, message }) => ({
+  return crossChecks(understood(source.value, sections, faulty)).map(({ path, message }) => ({
     code: 'configuration-invalid',
     place: source.place(path),
     message,
   }))
-  const missing = (await missingFiles(source.value, directory)).map(({ path, ...problem }) => ({
-    ...problem,
-    place: source.place(path),
-  }))
-  return [...contradictions, ...missing]
+}
+
+async function missing(source: Source, directory: string): Promise<Problem[]> {
+  if (typeof source.value !== 'object') return []
+  const files = await missingFiles(source.value, directory)
+  return files.map(({ path, ...problem }) => ({ ...problem, place: source.place(path) }))
 }
 
 function configurationError(problems: readonly Problem[]): FactoryError {

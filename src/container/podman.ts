@@ -50,8 +50,9 @@ async function takeExisting(
   deadline: number,
   ctx: Context,
 ): Promise<void> {
-  const nameOf = () => request.tag
-  await pullPinned(builder, { id: `${request.jobId}-image`, images: [image], deadline, nameOf }, ctx)
+  const { jobId, logDirectory, tag } = request
+  const job = { id: `${jobId}-image`, images: [image], deadline, logDirectory, nameOf: () => tag }
+  await pullPinned(builder, job, ctx)
 }
 
 async function buildLayers(
@@ -60,7 +61,7 @@ async function buildLayers(
   deadline: number,
   ctx: Context,
 ): Promise<void> {
-  const { containerfile, contextDirectory, jobId } = request
+  const { containerfile, contextDirectory, jobId, logDirectory } = request
   if (containerfile === undefined || contextDirectory === undefined) {
     throw new FactoryError({
       code: 'container-request-incomplete',
@@ -68,7 +69,8 @@ async function buildLayers(
       class: 'bug',
     })
   }
-  await pullPinned(builder, { id: `${jobId}-bases`, images: request.bases, deadline }, ctx)
+  const common = { deadline, logDirectory }
+  await pullPinned(builder, { id: `${jobId}-bases`, images: request.bases, ...common }, ctx)
 
   const layersTag = `localhost/image-factory-layers:${jobId.replace(/[^A-Za-z0-9_.-]/g, '-')}`
   assertLocalTag(layersTag)
@@ -77,11 +79,11 @@ async function buildLayers(
     if (progress) ctx.emit(progress)
   }
   const script = layersScript(request, containerfile, contextDirectory, layersTag)
-  const layers = await runJob(builder, { id: `${jobId}-layers`, script, deadline, onLine }, ctx)
+  const layers = await runJob(builder, { id: `${jobId}-layers`, script, onLine, ...common }, ctx)
   if (layers.exitCode !== 0) throw buildFailure(request.arch, layers)
 
   ctx.emit({ message: 'adding labels and the identity of the release' })
-  const top = { id: `${jobId}-identity`, script: identityScript(request, layersTag), deadline }
+  const top = { id: `${jobId}-identity`, script: identityScript(request, layersTag), ...common }
   const identity = await runJob(builder, top, ctx)
   if (identity.exitCode !== 0) throw identityFailure(request.arch, identity)
 }
@@ -92,7 +94,8 @@ async function push(builder: Builder, request: PushRequest, ctx: Context): Promi
   assertLocalTag(target)
   ctx.emit({ message: `pushing ${target}` })
   const deadline = ctx.now() + request.limitMs
-  const job = { id: `${request.jobId}-push`, script: pushScript(request), deadline }
+  const { jobId, logDirectory } = request
+  const job = { id: `${jobId}-push`, script: pushScript(request), deadline, logDirectory }
   const failure = (failed: Transcript) => pushFailure(builder.ref.arch, target, failed)
   const transcript = await runJobWithRetries(builder, job, failure, ctx)
   const digest = transcript.lastLines.findLast((line) => line.trim() !== '')?.trim() ?? ''

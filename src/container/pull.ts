@@ -16,6 +16,7 @@ export async function pullPinned(
     id: string
     images: readonly PinnedReference[]
     deadline: number
+    logDirectory: string
     nameOf?: (image: PinnedReference) => string | undefined
   },
   ctx: Context,
@@ -25,7 +26,7 @@ export async function pullPinned(
   ctx.emit({ message: `pulling ${job.images.map((image) => image.reference).join(', ')}` })
   await runJobWithRetries(
     builder,
-    { id: job.id, script, deadline: job.deadline },
+    { id: job.id, script, deadline: job.deadline, logDirectory: job.logDirectory },
     (transcript) => pullFailure(builder.ref.arch, job.images, transcript),
     ctx,
   )

@@ -1,10 +1,11 @@
+import { followKept } from '#src/builder/follow-kept.ts'
 import type { Builder } from '#src/builder/types.ts'
 import type { Context } from '#src/context.ts'
 import type { FactoryError } from '#src/errors.ts'
 import { withTimeLimit } from '#src/time-limit.ts'
 import { formatDuration } from '#src/units.ts'
 
-/** The log lines that are kept for finding out why a job failed; older ones are only in the local copy of the log. */
+/** The log lines that are kept for finding out why a job failed; older ones are only in our copy of the log. */
 const keptLines = 400
 /** The builder ends the job at its own limit; past this many milliseconds more, we stop believing that it will. */
 const graceMs = 60_000
@@ -18,6 +19,8 @@ export interface JobRequest {
   script: string
   /** Milliseconds since the epoch. */
   deadline: number
+  /** Where our raw copy of its log is kept. */
+  logDirectory: string
   onLine?: (line: string) => void
 }
 
@@ -29,7 +32,7 @@ export interface Transcript {
 
 /**
  * Runs a job on the builder to its end, or goes on with the one that an earlier call with this id started; passes every
- * line to the log and to `onLine`. A failing job is an answer, not an exception.
+ * line from the first to the log and to `onLine`. A failing job is an answer, not an exception.
  */
 export async function runJob(builder: Builder, job: JobRequest, ctx: Context): Promise<Transcript> {
   const lastLines: string[] = []
@@ -40,9 +43,14 @@ export async function runJob(builder: Builder, job: JobRequest, ctx: Context): P
     ctx.log(line)
     job.onLine?.(line)
   }
+  const onFirstLineAgain = (why: string) => {
+    lastLines.length = 0
+    ctx.log(why)
+  }
+  const { logDirectory } = job
   const ended = await withTimeLimit(`job ${job.id}`, limitMs + graceMs, ctx.signal, async () => {
     await builder.startJob(job.id, job.script)
-    return builder.followJob(job.id, { fromByte: 0, onLine, limitMs })
+    return followKept(builder, job.id, { logDirectory, onLine, onFirstLineAgain, limitMs })
   })
   return { exitCode: ended.exitCode, lastLines }
 }

@@ -32,6 +32,8 @@ export interface ContainerRequest {
    * added, so a booted image of it cannot say which release it is of.
    */
   existing?: PinnedReference
+  /** Where our raw copies of the logs of its jobs are kept. */
+  logDirectory: string
   limitMs: number
 }
 
@@ -60,5 +62,7 @@ export interface PushRequest {
   remoteTag: string
   /** Docker-style auth file on the builder (0600, tmpfs). */
   authFile?: string
+  /** Where our raw copies of the logs of its jobs are kept. */
+  logDirectory: string
   limitMs: number
 }

@@ -20,15 +20,17 @@ async function build(builder: Builder, request: DiskRequest, ctx: Context): Prom
   assertMakeable(request)
   const script = diskScript(request)
   const deadline = ctx.now() + request.limitMs
-  const images = [request.tool]
-  await pullPinned(builder, { id: `${request.jobId}-tool`, images, deadline, nameOf: () => undefined }, ctx)
+  const { jobId, logDirectory } = request
+  const common = { deadline, logDirectory }
+  const tool = { id: `${jobId}-tool`, images: [request.tool], nameOf: () => undefined, ...common }
+  await pullPinned(builder, tool, ctx)
 
-  const run = (id: string) => runTool(builder, request, { id, script, deadline }, ctx)
-  let transcript = await run(`${request.jobId}-disks`)
+  const run = (id: string) => runTool(builder, request, { id, script, ...common }, ctx)
+  let transcript = await run(`${jobId}-disks`)
   if (transcript.exitCode !== 0 && diskFailure(request, transcript).code === loopDeviceCode) {
     ctx.log('the loop device failed: building the disks once more')
     ctx.emit({ message: 'the loop device failed, once more from the start' })
-    transcript = await run(`${request.jobId}-disks-again`)
+    transcript = await run(`${jobId}-disks-again`)
   }
   if (transcript.exitCode !== 0) throw diskFailure(request, transcript)
   return readOutput(builder, request)

@@ -18,6 +18,8 @@ export interface DiskRequest {
   config?: string
   /** Empty directory on the data volume. */
   outputDirectory: string
+  /** Where our raw copies of the logs of its jobs are kept. */
+  logDirectory: string
   limitMs: number
 }
 

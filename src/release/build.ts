@@ -15,6 +15,7 @@ import { buildBudget } from './budget.ts'
 import { containerRequest, originTag, sendSources } from './container-step.ts'
 import { identityOf } from './identity.ts'
 import type { ReleaseInputs } from './inputs.ts'
+import { jobLogDirectory } from './job-log-directory.ts'
 import { isLeaseFailure, prolong, withMachine } from './lease.ts'
 import type { Plan, PlannedBuild } from './plan.ts'
 import { budgets, pauseMs, spender } from './retries.ts'
@@ -200,6 +201,7 @@ async function pushStep(build: BuildScope, builder: Builder, jobId: string): Pro
       tag: originTag(scope),
       repository,
       remoteTag: `${scope.release}-${arch}`,
+      logDirectory: jobLogDirectory(scope.stateDirectory, scope.release, arch),
       limitMs: scope.configuration.limits.build,
     }
     const { digest } = await scope.container.push(builder, request, ctx)
@@ -221,7 +223,9 @@ async function disksStep(build: BuildScope, builder: Builder, jobId: string): Pr
   const config = inputs.diskConfig ?? (sizeBytes === undefined ? undefined : rootSizeConfig(sizeBytes))
   const limitMs = scope.configuration.limits.disk
   return await runStep(scope, { arch, step: 'disks' }, { limitMs }, async (ctx) => {
-    const request = { arch, jobId, tag: originTag(scope), tool, rootfs, formats, outputDirectory, limitMs }
+    const logDirectory = jobLogDirectory(scope.stateDirectory, scope.release, arch)
+    const tag = originTag(scope)
+    const request = { arch, jobId, tag, tool, rootfs, formats, outputDirectory, logDirectory, limitMs }
     const made = await scope.disk.build(builder, config === undefined ? request : { ...request, config }, ctx)
     const shown = made.map(({ format, virtualBytes }) => `${format} ${formatBytes(virtualBytes)}`)
     return { result: made, summary: shown.join(', ') }

@@ -9,6 +9,7 @@ import { FactoryError } from '#src/errors.ts'
 import { credentialsFor } from '#src/registry/credentials.ts'
 import { formatBytes } from '#src/units.ts'
 import type { ReleaseInputs } from './inputs.ts'
+import { jobLogDirectory } from './job-log-directory.ts'
 import type { ReleaseScope } from './scope.ts'
 
 /** Where a build's files lie on the builder: sources on the data volume, secrets in memory. */
@@ -61,6 +62,7 @@ export function containerRequest(
     bases: inputs.bases,
     tag: originTag(scope),
     labels: labelsOf(scope, inputs, name),
+    logDirectory: jobLogDirectory(scope.stateDirectory, scope.release, build.arch),
     limitMs: scope.configuration.limits.build,
   }
   if (source.kind === 'ref') {

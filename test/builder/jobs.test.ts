@@ -163,20 +163,32 @@ describe('the end of a job that did not end well', () => {
     await using builder = await open(server)
     await builder.startJob('killed', 'echo before; kill -9 $PPID; sleep 0.2; echo after')
     const followed = follow(builder, 'killed')
-    await expect(followed.state).rejects.toMatchObject({ code: 'job-lost', class: 'infra' })
+    await expect(followed.state).rejects.toMatchObject({
+      code: 'job-lost',
+      class: 'infra',
+      context: { job: 'killed', state: 'killed' },
+      hint: expect.stringMatching(/out of memory.*factory logs x86_64/),
+    })
     expect(followed.lines[0]).toBe('before')
   })
 
   test('one that a restart of the machine ended is reported as lost', async () => {
     await using server = await startSshServer()
     await using builder = await open(server)
-    await builder.startJob('rebooted', 'sleep 60')
+    await builder.startJob('rebooted', 'echo before; exec sleep 60')
+    const followed = follow(builder, 'rebooted')
+    await eventually('the first line', () => followed.lines.length > 0)
     const begun = join(server.directory, 'jobs/rebooted/begun')
     await writeFile(begun, (await readFile(begun, 'utf8')).replace(/^\S+/, 'another-boot'))
-    await expect(follow(builder, 'rebooted').state).rejects.toMatchObject({
+    await server.cutConnections()
+    await expect(followed.state).rejects.toMatchObject({
       code: 'job-lost',
+      class: 'infra',
       message: expect.stringContaining('restarted'),
+      context: { job: 'rebooted', state: 'rebooted', logBytes: 7 },
+      hint: expect.stringContaining('somebody reset the machine'),
     })
+    expect(followed.lines).toEqual(['before'])
     await builder.stopJob('rebooted')
   })
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Subprocess, execa } from 'execa'
+import { execa } from 'execa'
 import type { ArchitectureName } from '#arch/index.ts'
 import type { Injection } from './points.ts'
 
@@ -24,7 +24,7 @@ const limitMs = 60_000
 export function startRun(
   directory: string,
   changes: Partial<Omit<RunOptions, 'directory' | 'pointsFile'>> = {},
-): Subprocess<{ reject: false }> {
+) {
   const defaults = { architectures: ['x86_64', 's390x'] as ArchitectureName[], failing: [], takeOver: false }
   const options: RunOptions = {
     ...defaults,

@@ -14,7 +14,7 @@ export function scriptedCloud(name: string, ledger: Ledger, points: Points): Clo
     kind: 'libvirt',
     async *doctor() {},
     builders: pool(name, ledger, points),
-    images: store(name, ledger, points),
+    images: store(ledger, points),
   }
 }
 
@@ -65,7 +65,7 @@ function pool(name: string, ledger: Ledger, points: Points): BuilderPool {
   }
 }
 
-function store(name: string, ledger: Ledger, points: Points): ImageStore {
+function store(ledger: Ledger, points: Points): ImageStore {
   const complete = (key: Pick<ImageKey, 'arch' | 'sha256'>) =>
     ledger
       .images()

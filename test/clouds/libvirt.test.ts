@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ImageKey } from '#clouds/types.ts'
+import type { FactoryError } from '#src/errors.ts'
 import { cloudContract, gather, imageKey, newLease, testContext } from '#test/contract/cloud.ts'
 import { type LibvirtFixture, createLibvirtFixture, tinyBase } from './libvirt-fixture.ts'
 import { createTestPool, putVolume, virsh } from './libvirt-pool.ts'
@@ -192,14 +193,23 @@ describe('images on libvirt', () => {
     expect((await fixture.pool.files()).filter((name) => name.startsWith('trap'))).toEqual([])
   })
 
-  test('a pool that does not exist is said, with those that do', async () => {
-    const cloud = await fixture.open({ pool: 'no-such-pool' })
-    const need = { virtualBytes: 1, storedBytes: 1 }
-    await expect(cloud.images!.check('local', need, testContext())).rejects.toMatchObject({
+  test('a pool that does not exist is said, with those that do and one line that makes it', async () => {
+    const name = `${fixture.pool.name}-new`
+    const cloud = await fixture.open({ pool: name })
+    const check = () => cloud.images!.check('local', { virtualBytes: 1, storedBytes: 1 }, testContext())
+    const failure: unknown = await check().catch((error: unknown) => error)
+    expect(failure).toMatchObject({
       code: 'pool-not-found',
       message: expect.stringContaining(fixture.pool.name),
-      hint: expect.stringContaining('pool-define-as no-such-pool'),
+      hint: expect.stringMatching(/\nvirsh .* && virsh .* && virsh .*$/),
     })
+    const line = (failure as FactoryError).hint?.split('\n').at(-1) ?? ''
+    try {
+      await execa('bash', ['-c', line])
+      await check()
+    } finally {
+      for (const end of ['pool-destroy', 'pool-delete', 'pool-undefine']) await virsh(end, '--pool', name)
+    }
   })
 
   test('a pool that is not started is said, with the command that starts it', async () => {

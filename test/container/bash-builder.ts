@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto'
 import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import type { ArchitectureName } from '#arch/index.ts'
+import { splitLines } from '#src/builder/lines.ts'
 import type { Builder } from '#src/builder/types.ts'
 import type { Context, Progress } from '#src/context.ts'
 import { emptyStore, type Store } from './podman-store.ts'
@@ -74,14 +76,25 @@ export async function bashBuilder(arch: ArchitectureName = 'x86_64'): Promise<Ba
       jobs.push({ id, script })
       const file = join(directory, `${id}.sh`)
       await writeFile(file, `set -euo pipefail\n${script}`)
-      running.set(id, execa(join(tools, 'bash'), [file], { env, extendEnv: false, all: true, reject: false }))
+      const output = { all: true, reject: false, stripFinalNewline: false } as const
+      running.set(id, execa(join(tools, 'bash'), [file], { env, extendEnv: false, ...output }))
     },
     async followJob(id, options) {
       const job = running.get(id)
       if (!job) throw new Error(`no such job: ${id}`)
       const result = await job
-      for (const line of result.all.split('\n')) options.onLine(line)
-      return { exitCode: result.exitCode ?? 255, logBytes: result.all.length }
+      const log = Buffer.from(result.all)
+      const fresh = log.subarray(options.fromByte)
+      const lines = splitLines(options.onLine)
+      for await (const bytes of options.earlier ?? []) lines.push(bytes)
+      await options.onBytes?.(fresh)
+      lines.push(fresh)
+      lines.end()
+      return { exitCode: result.exitCode ?? 255, logBytes: log.length }
+    },
+    async jobLog(id, firstBytes) {
+      const log = Buffer.from((await running.get(id))?.all ?? '').subarray(0, firstBytes)
+      return { sizeBytes: log.length, sha256: createHash('sha256').update(log).digest('hex') }
     },
     async writeFile() {
       throw new Error('not needed')

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { podman } from '#src/container/podman.ts'
-import type { ContainerRequest } from '#src/container/types.ts'
+import type { ContainerRequest, PushRequest } from '#src/container/types.ts'
 import { bashBuilder, recordingContext, type BashBuilder } from './bash-builder.ts'
 import { storedImage } from './podman-store.ts'
 
@@ -29,6 +29,7 @@ async function request(
     tag: 'localhost/copr-builder:20261121.0',
     labels: {},
     identity: 'release=20261121.0\n',
+    logDirectory: join(builder.directory, 'logs'),
     limitMs: 60_000,
     ...change,
   }
@@ -262,12 +263,16 @@ describe('pushing', () => {
     remoteTag: '20261121.0-x86_64',
     limitMs: 60_000,
   }
+  const push = (builder: BashBuilder, change: Partial<PushRequest> = {}) => {
+    const logDirectory = join(builder.directory, 'logs')
+    return podman.push(builder, { ...pushRequest, logDirectory, ...change }, recordingContext())
+  }
 
   test('returns the digest of the manifest in the registry', async () => {
     await using builder = await bashBuilder()
     await builder.store((store) => void (store.images[pushRequest.tag] = storedImage('made')))
     const authFile = `/run/a 'b' $(c)/auth.json`
-    const { digest: pushed } = await podman.push(builder, { ...pushRequest, authFile }, recordingContext())
+    const { digest: pushed } = await push(builder, { authFile })
     expect(pushed).toMatch(/^sha256:[0-9a-f]{64}$/)
     const { calls, registry } = await builder.store()
     expect(registry['localhost:5055/lab/copr-builder:20261121.0-x86_64']).toBeDefined()
@@ -278,16 +283,14 @@ describe('pushing', () => {
     await using builder = await bashBuilder()
     const output = 'Writing manifest\n'
     await builder.store((store) => void store.scripted.push({ subcommand: 'push', output, exitCode: 0 }))
-    const push = podman.push(builder, pushRequest, recordingContext())
-    await expect(push).rejects.toMatchObject({ code: 'builder-answer-unreadable' })
+    await expect(push(builder)).rejects.toMatchObject({ code: 'builder-answer-unreadable' })
   })
 
   test('names missing rights as such', async () => {
     await using builder = await bashBuilder()
     const output = 'Error: requested access to the resource is denied\n'
     await builder.store((store) => void store.scripted.push({ subcommand: 'push', output, exitCode: 125 }))
-    const push = podman.push(builder, pushRequest, recordingContext())
-    await expect(push).rejects.toMatchObject({ code: 'push-unauthorized', class: 'permission' })
+    await expect(push(builder)).rejects.toMatchObject({ code: 'push-unauthorized', class: 'permission' })
   })
 })
 

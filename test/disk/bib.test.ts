@@ -48,6 +48,7 @@ function request(builder: { directory: string }, change: Partial<DiskRequest> = 
     rootfs: 'xfs',
     formats: ['raw', 'qcow2'],
     outputDirectory: join(builder.directory, 'output'),
+    logDirectory: join(builder.directory, 'logs'),
     limitMs: 60_000,
     ...change,
   }

@@ -69,7 +69,7 @@ test('a pool that does not exist is said before anything is rented, with the poo
   expect(run.exitCode).toBe(1)
   const failed = failures(run.events)
   expect(failed.map(({ error }) => error.code)).toEqual(['pool-not-found'])
-  expect(failed[0]?.error.hint).toContain('images')
+  expect(failed[0]?.error.message).toContain('images')
   expect(run.events.some((event) => event.type === 'step-started' && event.step === 'container')).toBe(false)
 })
 

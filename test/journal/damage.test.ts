@@ -39,7 +39,7 @@ function enter(directory: string): { kept: number; warning: string | undefined }
   if (!('engine' in entered)) throw new Error('somebody is at work')
   using engine = entered.engine
   const records = engine.journal.read()
-  records.forEach(({ seq }, index) => expect(seq).toBe(index + 1))
+  expect(records.map(({ seq }) => seq)).toEqual(records.map((_, index) => index + 1))
   return { kept: records.length - 1, warning: engine.warning }
 }
 

@@ -189,6 +189,7 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
       },
       startJob: unscripted('startJob'),
       followJob: unscripted('followJob'),
+      jobLog: unscripted('jobLog'),
       stopJob: unscripted('stopJob'),
       async sendTree() {
         used()
