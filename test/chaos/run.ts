@@ -32,7 +32,8 @@ export function startRun(
     directory,
     pointsFile: join(directory, `points-${runs++}`),
   }
-  return execa(process.execPath, [program, JSON.stringify(options)], { reject: false, timeout: limitMs })
+  const env = { NODE_COMPILE_CACHE: join(tmpdir(), 'factory-chaos-compiled') }
+  return execa(process.execPath, [program, JSON.stringify(options)], { reject: false, timeout: limitMs, env })
 }
 
 let runs = 0

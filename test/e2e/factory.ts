@@ -135,6 +135,7 @@ export interface LabFile {
   builders: Record<string, string[]>
   publish: { to: string; arch: string[]; format: string; verify?: boolean }[]
   require: string
+  limits?: Record<string, string>
 }
 
 /** Keeps only these architectures in a configuration. */

@@ -14,11 +14,15 @@ function failures(events: readonly FactoryEvent[]) {
   return events.flatMap((event) => (event.type === 'step-failed' ? [event] : []))
 }
 
-test('a RUN that fails on one architecture and a builder that loses its network fail alone; the rest is finished', async () => {
+test('a RUN that fails and a builder that loses its network fail alone; a full disk is grown; the rest is finished', async () => {
   await using workspace = await openWorkspace(only('x86_64', 'aarch64', 's390x'))
   await appendFile(
     workspace.containerfile,
-    '\nRUN if [ "$(uname -m)" = s390x ]; then echo only here; exit 7; fi\n',
+    [
+      '\nRUN if [ "$(uname -m)" = s390x ]; then echo only here; exit 7; fi',
+      // More than the first data disk has, less than the second one.
+      'RUN if [ "$(uname -m)" = x86_64 ]; then fallocate -l 1400M /fill && rm /fill; fi\n',
+    ].join('\n'),
   )
   const cuts: Promise<unknown>[] = []
   const run = await workspace.release([], (event) => {
@@ -39,7 +43,14 @@ test('a RUN that fails on one architecture and a builder that loses its network 
     expect(error).toMatchObject({ code: 'builder-unreachable', class: 'infra' })
     expect(error.hint).toBeTruthy()
   }
-  expect(failed.filter(({ arch }) => arch === 'x86_64')).toEqual([])
+  const full = failed.filter(({ arch }) => arch === 'x86_64')
+  expect(full.map(({ error }) => error.class)).toEqual(['disk-full'])
+  expect(run.events).toContainEqual(
+    expect.objectContaining({
+      type: 'warning',
+      message: expect.stringContaining('disk was full: once more with'),
+    }),
+  )
 
   const { stdout } = await workspace.factory('images', '--json')
   expect(JSON.parse(stdout)).toMatchObject([{ arch: 'x86_64', verified: 'passed', state: 'incomplete' }])
@@ -62,6 +73,22 @@ test('Ctrl-C gives the builder back and prints how to go on; the same release go
   expect(JSON.parse(stdout)).toMatchObject({ outcome: 'interrupted', leases: [] })
   const plan = await workspace.factory('plan')
   expect(plan.stdout).toContain('did not finish s390x')
+})
+
+test('a machine that does not answer in time is replaced once and then told, with its name and the time', async () => {
+  await using workspace = await openWorkspace((file) => {
+    only('s390x')(file)
+    file.limits = { boot: '2s' }
+  })
+  const run = await workspace.release([])
+  expect(run.exitCode).toBe(1)
+  const failed = failures(run.events)
+  expect(failed.map(({ step, error }) => `${step} ${error.code}`)).toEqual(
+    Array(2).fill('prepare builder-unreachable'),
+  )
+  expect(failed[0]?.error.message).toMatch(/factory-s390x-\S+ .* did not answer over SSH within 2/)
+  expect(await workspace.domains()).toEqual([])
+  expect(await workspace.leftovers()).toEqual([])
 })
 
 test('a pool that does not exist is said before anything is rented, with the pools that do', async () => {
