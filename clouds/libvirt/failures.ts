@@ -94,11 +94,12 @@ const readings: readonly [RegExp, Reading][] = [
   ],
 ]
 
-/** Gives a failed virsh a code, a place and the next thing to type. */
+/** Gives a failed virsh a code, a place and the next thing to type; `stderr` where it did not come through a pipe. */
 export function virshFailure(
   hypervisor: Hypervisor,
   argv: readonly string[],
   error: ExecaError,
+  stderr = String(error.stderr ?? ''),
 ): FactoryError {
   if (error.code === 'ENOENT') {
     return new FactoryError({
@@ -109,7 +110,7 @@ export function virshFailure(
       cause: error,
     })
   }
-  const said = String(error.stderr ?? '').replaceAll(/^error: /gm, '')
+  const said = stderr.replaceAll(/^error: /gm, '')
   for (const [pattern, reading] of readings) {
     const match = pattern.exec(said)
     if (match) return new FactoryError({ ...reading(hypervisor, match), cause: error })

@@ -1,12 +1,15 @@
+import { randomUUID } from 'node:crypto'
 import type { Context } from '#src/context.ts'
 import { withTimeLimit } from '#src/time-limit.ts'
-import { domainXml } from './domain.ts'
+import type { DomainDefinition } from './domain.ts'
+import { createFirmwareState } from './firmware-state.ts'
 import { type LeaseMarks, marksToJson, marksToXml } from './lease-marks.ts'
 import { leaseNames } from './lease-names.ts'
 import type { DomainType } from './machines.ts'
 import type { Pool } from './pools.ts'
 import { probeGuests } from './probe-guest.ts'
-import { removeRented, startMachine } from './rented.ts'
+import { removeRented } from './rented.ts'
+import { startMachine } from './start-machine.ts'
 import { createVolume, readSmallVolume, writeSmallVolume } from './volumes.ts'
 
 const cleanUpLimitMs = 60_000
@@ -40,20 +43,22 @@ async function start(pool: Pool, type: DomainType, marks: LeaseMarks, ctx: Conte
   const guest = probeGuests[marks.arch]
   await writeSmallVolume(pool, names.marks, marksToJson(marks), ctx)
   const disk = guest.disk && (await writeSmallVolume(pool, names.dataDisk, guest.disk(), ctx))
+  const firmwareStatePath = await createFirmwareState(pool, names.firmwareState, marks.arch, ctx)
   await createVolume(pool, { name: names.console, capacityBytes: 0, format: 'raw' }, ctx)
-  const definition = domainXml({
+  const definition: DomainDefinition = {
     name: names.domain,
+    uuid: randomUUID(),
     arch: marks.arch,
     type,
     cpus: 1,
     memoryBytes: 256 * 1024 ** 2,
     metadata: marksToXml(marks, 0),
     disks: disk === undefined ? [] : [{ path: disk, format: 'raw', serial: 'factory-probe' }],
-    firmwareStatePath: `${pool.path}/${names.firmwareState}`,
+    firmwareStatePath,
     consolePath: `${pool.path}/${names.console}`,
     restartable: false,
-  })
-  await startMachine(pool.hypervisor, definition, ctx)
+  }
+  await startMachine(pool, definition, ctx)
 }
 
 async function watch(pool: Pool, marks: LeaseMarks, ctx: Context): Promise<void> {
