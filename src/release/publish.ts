@@ -73,6 +73,12 @@ async function publish(
     name: `${scope.configuration.image.name}-${scope.release}-${arch}`,
     release: scope.release,
     owner: scope.configuration.owner,
+    origin: {
+      releaseKey: scope.key,
+      buildKey: build.buildKey,
+      identity: build.identity,
+      imageName: scope.configuration.image.name,
+    },
   }
   const place = { arch, step: 'publish', target: `${cloud}/${region}` } as const
   return await runStep(scope, place, { limitMs: publishLimitMs }, async (ctx) => {
@@ -108,8 +114,10 @@ async function retried<T>(ctx: Context, call: () => Promise<T>): Promise<T> {
   })
 }
 
+/** The journal knows the origin of an image from its other records; it stands with the image for when there is no journal. */
 function published(scope: ReleaseScope, image: Image) {
-  return { type: 'image-published', release: scope.release, image } as const
+  const { origin: _, ...journaled } = image
+  return { type: 'image-published', release: scope.release, image: journaled } as const
 }
 
 function artifactOf(scope: ReleaseScope, build: CollectedBuild, destination: PlannedDestination): Artifact {

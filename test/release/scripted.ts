@@ -100,6 +100,10 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
         }
       },
       async *find() {},
+      async prolong(leaseId) {
+        if (world.rented.has(`${name}/${leaseId}`)) return
+        throw new FactoryError({ code: 'lease-gone', message: 'scripted: not rented', class: 'infra' })
+      },
       async release(leaseId) {
         world.calls.push(`release ${name}`)
         world.rented.delete(`${name}/${leaseId}`)
@@ -120,7 +124,7 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
         world.calls.push(`publish ${key.arch}`)
         fail('publish', key.arch, name)
         if (world.images.has(`${key.arch} ${key.sha256}`)) throw new Error('published twice')
-        const { cloud, region, arch, format, sha256, release } = key
+        const { cloud, region, arch, format, sha256, release, origin } = key
         const image: Image = {
           cloud,
           kind: 'libvirt',
@@ -132,12 +136,15 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
           sha256,
           sizeBytes: artifact.virtualBytes,
           release,
+          origin,
         }
         world.images.set(`${arch} ${sha256}`, image)
         return image
       },
       async *list() {},
       async remove() {},
+      async *leftovers() {},
+      async discard() {},
     },
   })
   const clouds = new Map(['lab', 'spare'].map((name) => [name, cloudOf(name)]))
