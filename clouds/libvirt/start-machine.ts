@@ -42,7 +42,7 @@ export async function startMachine(pool: Pool, definition: DomainDefinition, ctx
     await writeFile(file, domainXml(definition), { mode: 0o600 })
     const said = join(directory, 'said')
     const { connection, uri } = pool.hypervisor
-    const argv = [connection, pool.name, definition.uuid, file, said, ...volumesOf(definition)]
+    const argv = [connection, pool.name, definition.uuid, file, said, ...volumesThatEnd(definition)]
     try {
       const unstoppable = new AbortController().signal
       await withTimeLimit(`virsh create on ${uri}`, startLimitMs, unstoppable, () => run(argv))
@@ -56,7 +56,8 @@ export async function startMachine(pool: Pool, definition: DomainDefinition, ctx
   ctx.signal.throwIfAborted()
 }
 
-function volumesOf({ disks, firmwareStatePath }: DomainDefinition): string[] {
+/** The volumes that nobody needs once QEMU has opened them. */
+export function volumesThatEnd({ disks, firmwareStatePath }: DomainDefinition): string[] {
   const paths = [...disks.map(({ path }) => path), firmwareStatePath]
   return paths.flatMap((path) => (path === undefined ? [] : [basename(path)]))
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { cloudConfigurations, openCloud } from '#clouds/index.ts'
 import { imageVolumeNames } from '#clouds/libvirt/image-marker.ts'
+import type { LeaseMarks } from '#clouds/libvirt/lease-marks.ts'
 import { probeGuests } from '#clouds/libvirt/probe-guest.ts'
 import type { BuilderSpec, Cloud, ImageKey, Lease } from '#clouds/types.ts'
 import { makeAccess } from '#src/builder/keys.ts'
@@ -22,8 +23,9 @@ export interface LibvirtFixture extends CloudFixture {
   makeArtifact(name: string, contentMiB: number, sizeMiB: number): Promise<Artifact>
   /** Starts a publish in a process of its own and returns while the content is on its way. */
   startPublish(artifact: Artifact, key: ImageKey): Promise<OwnProcess>
-  /** Starts to rent a machine in a process of its own. */
+  /** Starts a call in a process of its own. */
   startAcquire(spec: BuilderSpec, lease: Lease): OwnProcess
+  startTryGuest(marks: LeaseMarks): OwnProcess
 }
 
 export const tinyBase = 'tiny.raw'
@@ -86,6 +88,7 @@ export async function createLibvirtFixture(): Promise<LibvirtFixture> {
       await (await startPublish(artifact, key)).kill()
     },
     startAcquire: (spec, lease) => callInOwnProcess(settings, 'acquire', spec, lease),
+    startTryGuest: (marks) => callInOwnProcess(settings, 'tryGuest', marks),
     async [Symbol.asyncDispose]() {
       await pool[Symbol.asyncDispose]()
       await rm(directory, { recursive: true, force: true })

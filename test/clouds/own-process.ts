@@ -21,6 +21,9 @@ export interface OwnSettings {
 
 const program = `
 import { openCloud } from '#clouds/index.ts'
+import { openHypervisor } from '#clouds/libvirt/hypervisor.ts'
+import { openPool } from '#clouds/libvirt/pools.ts'
+import { tryGuest } from '#clouds/libvirt/probe.ts'
 const [{ configuration, ...settings }, call, ...words] = JSON.parse(process.argv[1])
 const cloud = await openCloud('test', configuration, settings)
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -28,13 +31,17 @@ const ctx = { signal: AbortSignal.timeout(60000), emit() {}, log() {}, now: Date
 const calls = {
   publish: (artifact, key) => cloud.images.publish(artifact, key, ctx),
   acquire: (spec, lease) => cloud.builders.acquire(spec, lease, ctx),
+  tryGuest: async (marks) => {
+    const hypervisor = await openHypervisor(configuration.uri, settings.stateDirectory)
+    return await tryGuest(await openPool(hypervisor, configuration.pool, ctx), 'qemu', marks, 60000, ctx)
+  },
 }
 console.log(JSON.stringify(await calls[call](...words)))
 `
 
 export function callInOwnProcess(
   settings: OwnSettings,
-  call: 'publish' | 'acquire',
+  call: 'publish' | 'acquire' | 'tryGuest',
   ...words: unknown[]
 ): OwnProcess {
   const argv = ['--input-type=module', '--eval', program, JSON.stringify([settings, call, ...words])]
