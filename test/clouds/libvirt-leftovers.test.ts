@@ -1,12 +1,16 @@
-import { copyFile, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { publishingMs } from '#clouds/libvirt/image-claim.ts'
+import { openHypervisor } from '#clouds/libvirt/hypervisor.ts'
 import { besideVolume, imageVolumeNames } from '#clouds/libvirt/image-marker.ts'
+import { openPool } from '#clouds/libvirt/pools.ts'
+import { publish } from '#clouds/libvirt/publish.ts'
 import type { Image } from '#clouds/types.ts'
 import { FactoryError } from '#src/errors.ts'
 import { gather, imageKey, testContext } from '#test/contract/cloud.ts'
 import { type LibvirtFixture, createLibvirtFixture } from './libvirt-fixture.ts'
+import { localUri } from './libvirt-pool.ts'
 
 let fixture: LibvirtFixture
 let before: string[]
@@ -27,7 +31,7 @@ async function publishOne(name: string) {
   const key = imageKey(cloud, fixture.owner, artifact, name)
   const image = await cloud.images!.publish(artifact, key, ctx)
   const leftovers = () => gather(cloud.images!.leftovers(fixture.owner, ctx))
-  return { ctx, key, image, leftovers, images: cloud.images!, names: besideVolume(image.name) }
+  return { ctx, key, artifact, image, leftovers, images: cloud.images!, names: besideVolume(image.name) }
 }
 
 test('of a claim that stays beside a complete image only the claim is discarded', async () => {
@@ -91,6 +95,27 @@ test('an image of an older factory is listed, without an origin', async () => {
   const { origin: _origin, ...older } = image
   expect(await images.find(key, ctx)).toEqual(older)
   expect(await gather(images.list(ctx))).toEqual([older])
+  await images.remove(image, ctx)
+})
+
+test('a claim of an older factory, which says no end, ends by its age', async () => {
+  const { ctx, image, leftovers, images, names } = await publishOne('ageing')
+  await rename(inPool(names.marker), inPool(names.claim))
+  const [leftover] = await leftovers()
+  expect(leftover).toMatchObject({ id: image.name, state: 'half-made', release: 'test' })
+  const made = (await stat(inPool(names.claim))).mtimeMs
+  expect(Math.abs(Date.parse(leftover!.expires!) - made - publishingMs)).toBeLessThan(1000)
+  await images.discard(leftover!, ctx)
+  expect(await fixture.pool.files()).toEqual(before)
+})
+
+test('what became complete after a factory had looked for it is adopted and not made anew', async () => {
+  const { ctx, key, image, images, artifact } = await publishOne('adopted')
+  const pool = await openPool(await openHypervisor(localUri, fixture.directory), fixture.pool.name, ctx)
+  const { mtimeMs } = await stat(image.id)
+  expect(await publish(pool, artifact, key, ctx)).toMatchObject({ sha256: image.sha256 })
+  expect((await stat(image.id)).mtimeMs).toBe(mtimeMs)
+  expect(await images.find(key, ctx)).toEqual(image)
   await images.remove(image, ctx)
 })
 
