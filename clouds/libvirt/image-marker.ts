@@ -28,6 +28,7 @@ export const imageMarker = z.object({
       buildKey: z.string(),
       identity: z.string(),
       imageName: z.string(),
+      pushedDigest: z.string().exactOptional(),
     })
     .optional(),
 })

@@ -41,7 +41,14 @@ export function newLease(owner: string, arch: Lease['arch']): Lease {
 export function imageKey(cloud: Cloud, owner: string, artifact: Artifact, name = 'contract'): ImageKey {
   const { arch, sha256, format } = artifact
   const region = cloud.images!.regions[0]!
-  const origin = { releaseKey: 'key', buildKey: `key-${arch}`, identity: 'test 1', imageName: name }
+  const pushedDigest = `sha256:${'d'.repeat(64)}`
+  const origin = {
+    releaseKey: 'key',
+    buildKey: `key-${arch}`,
+    identity: 'test 1',
+    imageName: name,
+    pushedDigest,
+  }
   const place = { cloud: cloud.name, region, arch }
   return { ...place, sha256, format, name: `${name}-${arch}`, release: 'test', owner, origin }
 }
