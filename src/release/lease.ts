@@ -6,7 +6,7 @@ import type { BuilderPool, Image, Lease } from '#clouds/types.ts'
 import { makeAccess } from '#src/builder/keys.ts'
 import type { BuilderLogin, BuilderRef } from '#src/builder/types.ts'
 import type { StepName } from '#src/events.ts'
-import type { LeaseState } from '#src/journal/replay.ts'
+import type { LeaseState } from '#src/journal/leases.ts'
 import { giveBack } from './give-back.ts'
 import { isFenced } from './guard.ts'
 import { keysDirectory } from './lease-keys.ts'
@@ -82,7 +82,7 @@ const leaseFailures = new WeakSet<object>()
 async function takeLease(scope: ReleaseScope, request: LeaseRequest): Promise<FrozenLease> {
   for (const known of openLeases(scope, request)) {
     const lives = Date.parse(known.expires) > scope.now() && existsSync(await keysDirectory(known.lease.id))
-    if (lives && !known.failed && !known.kept && known.dataBytes === request.dataBytes) {
+    if (lives && !known.failed && !known.kept && known.dataBytes >= request.dataBytes) {
       return frozenOf(known, request, scope.configuration.limits.lease)
     }
     await giveBack(scope, request, known.lease.id)
