@@ -8,7 +8,7 @@ import { type DomainDefinition, domainXml } from './domain.ts'
 import { virshFailure } from './failures.ts'
 import type { Pool } from './pools.ts'
 import { volumesThatEnd } from './start-machine.ts'
-import { inTemporaryDirectory } from './volumes.ts'
+import { inTemporaryDirectory } from './temporary.ts'
 
 const startLimitMs = 60_000
 

@@ -6,7 +6,7 @@ import { withTimeLimit } from '#src/time-limit.ts'
 import { type DomainDefinition, domainXml } from './domain.ts'
 import { virshFailure } from './failures.ts'
 import type { Pool } from './pools.ts'
-import { inTemporaryDirectory } from './volumes.ts'
+import { inTemporaryDirectory } from './temporary.ts'
 
 const startLimitMs = 180_000
 /** The exit code for a machine that runs although something of it could not be unlinked. */

@@ -1,9 +1,9 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DiskFormat } from '#arch/index.ts'
 import { FactoryError } from '#src/errors.ts'
 import type { Pool } from './pools.ts'
+import { inTemporaryDirectory } from './temporary.ts'
 import { type VirshOptions, isNotFound, virsh, virshIfThere } from './virsh.ts'
 import { attributeOf, parseXml, textOf } from './xml.ts'
 
@@ -136,16 +136,5 @@ export async function deleteWhenClosed(
     } catch (error) {
       if (signal.aborted || !(error instanceof FactoryError) || error.code !== 'volume-in-use') throw error
     }
-  }
-}
-
-/** Gives a directory that only we can read, in memory where the system has a place for that, and removes it. */
-export async function inTemporaryDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
-  const inMemory = mkdtemp(join('/dev/shm', 'factory-'))
-  const directory = await inMemory.catch(() => mkdtemp(join(tmpdir(), 'factory-')))
-  try {
-    return await work(directory)
-  } finally {
-    await rm(directory, { recursive: true, force: true })
   }
 }

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { copyFile, readFile, stat, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { copyFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -125,6 +127,19 @@ test('whatever a kill leaves of a prolongation, the later end counts, and a late
   await expect(cloud.builders!.prolong(lease.id, inHours(5), ctx)).rejects.toMatchObject(gone)
   await cloud.builders!.release(lease.id, ctx)
   expect(await filesOf(lease.id)).toEqual([])
+})
+
+test('files that a killed factory had for a moment go with the next one, and those of a living one stay', async () => {
+  const dead = spawnSync('true').pid
+  const [left, used] = [dead, process.pid].map((pid) => `/dev/shm/factory-of-${pid}-test`)
+  for (const directory of [left!, used!]) await mkdir(directory)
+  try {
+    await fixture.open()
+    expect(existsSync(left!)).toBe(false)
+    expect(existsSync(used!)).toBe(true)
+  } finally {
+    await rm(used!, { recursive: true })
+  }
 })
 
 test('marks that a killed factory made and did not fill are found and removed, a foreign file of that name is not', async () => {
