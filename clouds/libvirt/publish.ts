@@ -65,12 +65,15 @@ async function makeRoom(pool: Pool, key: ImageKey, ctx: Context): Promise<ImageM
   const existing = await volumeNames(pool, ctx)
   const complete = await readComplete(pool, volume, ctx)
   if (complete?.sha256 === key.sha256) return complete
-  if (existing.includes(volume)) {
+  const isOfKilledRun = async () => {
     const claimed = await readClaim(pool, claim, ctx)
-    if (typeof claimed !== 'object' || claimed.sha256 !== key.sha256) throw nameTaken(pool, volume)
+    return typeof claimed === 'object' && claimed.sha256 === key.sha256
   }
+  if (existing.includes(volume) && !(await isOfKilledRun())) throw nameTaken(pool, volume)
   for (const name of [marker, volume, claim]) {
-    if (existing.includes(name)) await deleteVolume(pool, name, ctx)
+    // A killed factory's virsh may still be sending.
+    const mayBeDeleted = name === claim ? () => Promise.resolve(true) : isOfKilledRun
+    if (existing.includes(name)) await deleteWhenClosed(pool, name, ctx.signal, mayBeDeleted)
   }
   return undefined
 }
