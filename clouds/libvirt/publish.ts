@@ -72,7 +72,7 @@ async function makeRoom(pool: Pool, key: ImageKey, ctx: Context): Promise<ImageM
   if (existing.includes(volume) && !(await isOfKilledRun())) throw nameTaken(pool, volume)
   for (const name of [marker, volume, claim]) {
     // A killed factory's virsh may still be sending.
-    const mayBeDeleted = name === claim ? () => Promise.resolve(true) : isOfKilledRun
+    const mayBeDeleted = name === volume ? isOfKilledRun : () => Promise.resolve(true)
     if (existing.includes(name)) await deleteWhenClosed(pool, name, ctx.signal, mayBeDeleted)
   }
   return undefined
