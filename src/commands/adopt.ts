@@ -3,6 +3,7 @@ import { FactoryError } from '#src/errors.ts'
 import { type Engine, enterEngine } from '#src/journal/engine.ts'
 import { adopt } from '#src/release/adopt.ts'
 import { commandContext, openClouds } from './clouds.ts'
+import { spelled } from './spelling.ts'
 
 const limitMs = 30 * 60_000
 
@@ -19,7 +20,7 @@ export async function adoptCommand(options: { config: string | undefined; json: 
       process.stdout.write(`adopted release ${release}: ${images.join(', ')}\n`)
     }
     for (const { cloud, id } of adopted.machines) {
-      process.stdout.write(`adopted machine ${id} of ${cloud}; the next factory release gives it back\n`)
+      process.stdout.write(`adopted machine ${id} of ${cloud}; ${spelled('factory release')} gives it back\n`)
     }
     for (const skipped of adopted.skipped) process.stderr.write(`skipped ${skipped}\n`)
     if (adopted.releases.length + adopted.machines.length === 0) {
