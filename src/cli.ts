@@ -57,7 +57,7 @@ function commandLine(): Command {
 
   program
     .command('doctor')
-    .description('look at everything a release needs, change nothing')
+    .description('look at everything a release needs: inputs, this machine, clouds; change nothing')
     .option('--json', 'machine-readable')
     .action(async (options: { json?: boolean }) => {
       const { doctorCommand } = await import('#src/commands/doctor.ts')
