@@ -9,7 +9,10 @@ const limitMs = 30 * 60_000
 
 /** Takes what the clouds hold of ours into the journal, when the state directory was lost. */
 export async function adoptCommand(options: { config: string | undefined; json: boolean }): Promise<number> {
-  const configuration = await loadConfiguration(options.config, process.cwd())
+  // What is lost beside the configuration must not keep anybody from looking at the clouds.
+  const configuration = await loadConfiguration(options.config, process.cwd(), process.env, {
+    checkFiles: false,
+  })
   using engine = enterOrThrow(configuration.stateDirectory)
   const clouds = await openClouds(configuration)
   const ctx = commandContext(AbortSignal.timeout(limitMs))

@@ -2,11 +2,13 @@ import { utimesSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { expect, test, vi } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { type Engine, enterEngine } from '#src/journal/engine.ts'
 import { type Workspace, makeWorkspace } from '#test/config/workspace.ts'
 
 const launcher = new URL('../../src/launcher.js', import.meta.url).pathname
+
+afterEach(() => void vi.useRealTimers())
 
 /** An engine in this process that has opened a release. */
 async function working(): Promise<{ workspace: Workspace; engine: Engine; stateDirectory: string }> {
@@ -70,7 +72,6 @@ test('an engine without a sign of life may be stopped: then --take-over goes on'
   expect(await status(workspace)).toMatch(
     /process \d+ on \S+ has not shown a sign of life for 1 h.*: npx factory release --take-over/,
   )
-  vi.useRealTimers()
 })
 
 test('neither a closed release nor an older open one has the engine that works on another', async () => {
