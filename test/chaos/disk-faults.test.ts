@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { expect, test } from 'vitest'
@@ -37,6 +37,22 @@ test('a state directory without inodes: it stops, nothing stays rented, and goes
       await execa('umount', ['-l', state])
     }
   }
+})
+
+test('an artifact with one bit changed between two runs is never published; it is built again', async () => {
+  const world = newWorld()
+  const point = 'append artifacts-collected s390x #1'
+  await startRun(world, { injection: { point, when: 'after', what: 'kill' } })
+  const store = join(world, 'state/store/sha256')
+  for (const name of readdirSync(store)) {
+    const content = readFileSync(join(store, name))
+    content[0] = content[0]! ^ 1
+    writeFileSync(join(store, name), content)
+  }
+  const noticed = await startRun(world)
+  expect(noticed.exitCode, noticed.stderr).toBe(3)
+  expect(noticed.stderr).toContain('no longer what was collected')
+  await expectWholeNextTime(world)
 })
 
 function standing(world: string): string[] {
