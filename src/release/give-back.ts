@@ -21,7 +21,8 @@ const consoleLines = 60
 
 /**
  * Gives everything of a lease back, also after Ctrl-C. A journal or a log that cannot be written must not keep a machine
- * rented: then the cloud is asked without them. What cannot be given back is told; it ends with its lease.
+ * rented: then the cloud is asked without them. What cannot be given back is told; it ends with its lease. The keys go
+ * first: without them no engine takes up a lease that was given back by one that could not write that down.
  */
 export async function giveBack(
   scope: ReleaseScope,
@@ -36,16 +37,18 @@ export async function giveBack(
   try {
     await runStep(scope, place, limits, async (ctx) => {
       if (failed) await logConsole(pool, leaseId, ctx)
+      scope.journal.assertCurrent()
+      await forgetKeys(leaseId)
       await withRetries('giving back', budgets.giveBack, ctx, () => pool.release(leaseId, ctx))
       given = true
       scope.journal.append({ type: 'lease-released', release: scope.release, leaseId })
-      await forgetKeys(leaseId)
       return { result: undefined, summary: `gave ${leaseId} back to ${cloud}` }
     })
   } catch (error) {
     if (isFenced(scope.signal)) return
     if (given) return isLost(scope.signal) ? undefined : warnRented(scope, request, leaseId, error)
     const ctx = releaseContext({ now: scope.now, signal: AbortSignal.timeout(limitMs) })
+    await forgetKeys(leaseId).catch(() => undefined)
     await pool.release(leaseId, ctx).catch((again: unknown) => warnRented(scope, request, leaseId, again))
   }
 }
@@ -94,9 +97,10 @@ async function giveBackQuietly(parts: EngineParts, { lease, cloud }: LeaseState)
   try {
     const pool = parts.clouds.get(cloud)?.builders
     if (!pool) throw new Error(`${cloud} is no longer in the configuration`)
+    parts.journal.assertCurrent()
+    await forgetKeys(leaseId)
     await pool.release(leaseId, releaseContext({ now: parts.now, signal }))
     parts.journal.append({ type: 'lease-released', release, leaseId })
-    await forgetKeys(leaseId)
   } catch (error) {
     if (parts.signal.aborted) throw error
     warnRented(parts, { arch, cloud }, leaseId, error)

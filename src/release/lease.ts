@@ -170,7 +170,8 @@ async function acquire(
 
 /**
  * One heartbeat of a lease towards cloud and journal: its end moves to a whole lease from now. It comes before the
- * machine's own timer is moved, so that nobody takes a living machine for one whose lease is over.
+ * machine's own timer is moved, so that nobody takes a living machine for one whose lease is over. An end is never moved
+ * back, as a clock that was set back would do.
  */
 export async function prolong(
   scope: ReleaseScope,
@@ -178,7 +179,9 @@ export async function prolong(
   leaseId: string,
   leaseMs: number,
 ): Promise<void> {
-  const expires = new Date(scope.now() + leaseMs).toISOString()
+  const known = scope.journal.state().leases.find(({ lease }) => lease.id === leaseId)
+  const before = known === undefined ? 0 : Date.parse(known.expires)
+  const expires = new Date(Math.max(before, scope.now() + leaseMs)).toISOString()
   const signal = AbortSignal.any([scope.signal, AbortSignal.timeout(60_000)])
   await pool.prolong(leaseId, expires, releaseContext({ now: scope.now, signal }))
   scope.journal.append({ type: 'lease-prolonged', release: scope.release, leaseId, expires })

@@ -92,6 +92,7 @@ async function publish(
       if (found) return { image: found, summary: `${found.name} is there already` }
       const { virtualBytes, contentBytes: storedBytes } = artifact()
       await images.check(region, { virtualBytes, storedBytes }, ctx)
+      if (!(await scope.store.isIntact(key.sha256, ctx.signal))) throw damaged(arch, key.sha256)
       const made = await images.publish(artifact(), key, ctx)
       return { image: made, summary: `${made.name}, ${formatBytes(storedBytes)} sent` }
     })
@@ -113,6 +114,15 @@ function artifactOf(scope: ReleaseScope, build: CollectedBuild, destination: Pla
     code: 'artifact-missing',
     message: `the ${destination.arch} build has no ${destination.format} artifact for ${destination.cloud}`,
     hint: 'This is a defect of the factory: please report it with release.json.',
+    class: 'bug',
+  })
+}
+
+function damaged(arch: string, sha256: string): FactoryError {
+  return new FactoryError({
+    code: 'artifact-damaged',
+    message: `the ${arch} disk ${sha256.slice(0, 12)} in the local store is no longer what was collected, and was removed`,
+    hint: 'Run factory release again: it is built once more. Look at the health of the disk that holds the state directory.',
     class: 'bug',
   })
 }

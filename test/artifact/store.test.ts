@@ -68,6 +68,31 @@ test('an artifact that is there already is not taken in twice', async () => {
   expect(await readdir(join(here.directory, 'store/sha256'))).toEqual([sha256])
 })
 
+test('an artifact with one bit changed at rest is noticed by the next process, and removed', async () => {
+  await using here = await place()
+  const store = openStore(here.directory)
+  const incoming = await store.incoming('whole')
+  await arrive(incoming)
+  await store.add(incoming, sha256)
+  const { signal } = new AbortController()
+  expect(await openStore(here.directory).isIntact(sha256, signal)).toBe(true)
+  await writeFile(store.path(sha256), content.replace('w', 'v'))
+  expect(await openStore(here.directory).isIntact(sha256, signal)).toBe(false)
+  expect(await store.has(sha256, content.length)).toBe(false)
+})
+
+test('an artifact that arrives again takes the place of one that was damaged', async () => {
+  await using here = await place()
+  const store = openStore(here.directory)
+  for (const name of ['first', 'second']) {
+    const incoming = await store.incoming(name)
+    await arrive(incoming)
+    await store.add(incoming, sha256)
+    expect(await readFile(store.path(sha256), 'utf8')).toBe(content)
+    await writeFile(store.path(sha256), 'damaged')
+  }
+})
+
 test('what killed transfers left is cleared, and what has been taken in stays', async () => {
   await using here = await place()
   const store = openStore(here.directory)

@@ -20,9 +20,10 @@ import type { RunOptions } from './run.ts'
  * One orchestrator: the real engine, journal and store over a scripted world, in a process of its own that may be killed.
  * Ends with exit code 0 (done), 3 (anything else that a release can come to), 1 (it may not go on).
  */
-const { directory, architectures, failing, takeOver, injection, pointsFile } = JSON.parse(
+const { directory, architectures, failing, takeOver, clockMs, injection, pointsFile } = JSON.parse(
   process.argv[2] ?? '',
 ) as RunOptions
+const now = () => Date.now() + clockMs
 const points = openPoints(pointsFile, injection)
 const ledger = openLedger(directory)
 const stateDirectory = join(directory, 'state')
@@ -42,7 +43,7 @@ process.exitCode = await main().catch((error: unknown) => {
 })
 
 async function main(): Promise<number> {
-  const entered = enterEngine(stateDirectory, { takeOver })
+  const entered = enterEngine(stateDirectory, { takeOver, now })
   if (!('engine' in entered)) throw new Error(`engine ${entered.atWork.epoch} is at work`)
   using engine = entered.engine
   const journal = pointed(engine.journal, points)
@@ -72,7 +73,7 @@ async function main(): Promise<number> {
       if (event.type === 'step-failed') process.stderr.write(`${event.step}: ${event.error.message}\n`)
     },
     signal: new AbortController().signal,
-    now: Date.now,
+    now,
     mask: (text) => text,
     keepBuilders: false,
   }

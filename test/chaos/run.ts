@@ -11,6 +11,8 @@ export interface RunOptions {
   /** Architectures whose Containerfile fails. */
   failing: string[]
   takeOver: boolean
+  /** How far its clock is off, in milliseconds. */
+  clockMs: number
   injection?: Injection
   /** Where the points of this run are written. */
   pointsFile: string
@@ -20,20 +22,24 @@ const program = new URL('./child.ts', import.meta.url).pathname
 /** A run takes about a second; with lost answers it waits a few more before it tries again. */
 const limitMs = 60_000
 
-/** Starts one orchestrator in a world's directory. */
+/** Starts one orchestrator in a world's directory; `under` is a command that runs it, with its own arguments. */
 export function startRun(
   directory: string,
   changes: Partial<Omit<RunOptions, 'directory' | 'pointsFile'>> = {},
+  under: readonly string[] = [],
 ) {
-  const defaults = { architectures: ['x86_64', 's390x'] as ArchitectureName[], failing: [], takeOver: false }
+  const architectures: ArchitectureName[] = ['x86_64', 's390x']
+  const defaults = { architectures, failing: [], takeOver: false, clockMs: 0 }
   const options: RunOptions = {
     ...defaults,
     ...changes,
     directory,
     pointsFile: join(directory, `points-${runs++}`),
   }
+  const [command, ...words] = [...under, process.execPath, program, JSON.stringify(options)]
+  // Compiling what hundreds of runs import anew each time costs a third of them.
   const env = { NODE_COMPILE_CACHE: join(tmpdir(), 'factory-chaos-compiled') }
-  return execa(process.execPath, [program, JSON.stringify(options)], { reject: false, timeout: limitMs, env })
+  return execa(command as string, words, { reject: false, timeout: limitMs, env })
 }
 
 let runs = 0
