@@ -33,6 +33,8 @@ export interface LeaseState {
   failed: boolean
   /** Left running on purpose, by --keep-builders. */
   kept: boolean
+  /** Adopted from its cloud: its keys are lost, so it can only be given back. */
+  found?: true
   released: boolean
 }
 
@@ -115,10 +117,7 @@ export function apply(state: FactoryState, record: StoredRecord): void {
   if (applyLease(state, record)) return
   if (record.type === 'release-opened') {
     const { release, key, owner, imageName, inputs, destinations, at } = record
-    const builds = record.builds.map((build) => ({
-      ...build,
-      collected: state.collected.has(build.buildKey),
-    }))
+    const builds = withCollected(state, record.builds)
     const opened = { release, key, owner, imageName, inputs, builds, destinations, openedAt: at }
     state.releases.push({ ...opened, steps: [], containers: {}, images: [] })
     return
@@ -131,6 +130,10 @@ function applyToRelease(state: FactoryState, release: ReleaseState, record: Stor
   switch (record.type) {
     case 'release-resumed':
       delete release.outcome
+      if (record.adopted) {
+        const { inputs, builds, destinations } = record.adopted
+        Object.assign(release, { inputs, builds: withCollected(state, builds), destinations })
+      }
       return
     case 'release-closed':
       release.outcome = record.outcome
@@ -172,6 +175,13 @@ function applyToRelease(state: FactoryState, release: ReleaseState, record: Stor
   }
 }
 
+function withCollected(
+  { collected }: FactoryState,
+  builds: readonly { arch: ArchitectureName; buildKey: string; why: string }[],
+): ReleaseState['builds'] {
+  return builds.map((build) => ({ ...build, collected: collected.has(build.buildKey) }))
+}
+
 /** Leases stand for themselves: one may be of a release that only the clouds remember. */
 function applyLease(state: FactoryState, record: StoredRecord): boolean {
   const change = (leaseId: string, changes: Partial<LeaseState>) => {
@@ -183,7 +193,8 @@ function applyLease(state: FactoryState, record: StoredRecord): boolean {
     case 'lease-taken':
       return state.leases.push(openLease(record)) > 0
     case 'lease-found':
-      return state.leases.push(openLease({ ...record, purpose: 'build', dataBytes: 0 })) > 0
+      state.leases.push({ ...openLease({ ...record, purpose: 'build', dataBytes: 0 }), found: true })
+      return true
     case 'lease-acquired':
       return change(record.ref.leaseId, { ref: record.ref as BuilderRef })
     case 'lease-prolonged':
