@@ -71,22 +71,33 @@ test('adopting twice changes nothing, also after a release', async () => {
   }
 })
 
-test('a machine that was found is given back before anything waits for its place', async () => {
+test('a builder that was found is given back, and its build is made on a fresh one', async () => {
   await using factory = await scriptedFactory()
   factory.faults.push({ arch: 'x86_64', at: 'container', class: 'user', times: 1 })
   await factory.release({ keepBuilders: true })
   const [kept] = factory.world.rented
   await loseEverything(factory)
-  factory.maxBuilders.count = 1
   expect(await factory.adopt()).toMatchObject({
     machines: [{ cloud: 'lab', id: `vm-${kept?.split('/')[1]}` }],
   })
-  const result = resultOf(await factory.release())
-  expect(result.outcome).toBe('done')
-  expect(factory.world.calls.find((call) => /^(acquire|release) /.test(call))).toBe('release lab')
+  expect(resultOf(await factory.release()).outcome).toBe('done')
   expect(made(factory)).toEqual(['container x86_64', 'disks x86_64', 'publish x86_64'])
   expect(factory.world.rented).toEqual(new Set())
   expect(factory.state().leases.filter(({ released }) => !released)).toEqual([])
+})
+
+test('a machine that was found does not keep the place that the boot checks wait for', async () => {
+  await using factory = await scriptedFactory()
+  const { release } = resultOf(await factory.release())
+  const lease = { leaseId: 'old', owner: 'lab', release, arch: 'x86_64', expires: '2999-01-01T00:00:00Z' }
+  factory.world.rented.add('lab/old')
+  factory.world.marks.set('lab/old', { kind: 'machine', id: 'vm-old', region: 'local', ...lease })
+  await loseEverything(factory)
+  factory.maxBuilders.count = 1
+  expect((await factory.adopt()).machines).toEqual([{ cloud: 'lab', id: 'vm-old', leaseId: 'old' }])
+  expect(resultOf(await factory.release()).outcome).toBe('done')
+  expect(factory.world.calls.find((call) => /^(acquire|release) /.test(call))).toBe('release lab')
+  expect(factory.world.rented).toEqual(new Set())
 })
 
 test('what no cloud has any more is made again, under the same name, and the channel moves', async () => {
