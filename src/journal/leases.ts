@@ -20,6 +20,8 @@ export interface LeaseState {
   failed: boolean
   /** Left running on purpose, by --keep-builders. */
   kept: boolean
+  /** Adopted from its cloud: its keys are lost, so it can only be given back. */
+  found?: true
   released: boolean
 }
 
@@ -34,7 +36,8 @@ export function applyLease(leases: LeaseState[], record: StoredRecord): boolean 
     case 'lease-taken':
       return leases.push(openLease(record)) > 0
     case 'lease-found':
-      return leases.push(openLease({ ...record, purpose: 'build', dataBytes: 0 })) > 0
+      leases.push({ ...openLease({ ...record, purpose: 'build', dataBytes: 0 }), found: true })
+      return true
     case 'lease-acquired':
       return change(record.ref.leaseId, { ref: record.ref as BuilderRef })
     case 'lease-prolonged':

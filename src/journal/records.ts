@@ -78,6 +78,8 @@ const destination = z.object({
   verify: z.boolean(),
 })
 
+const plannedBuild = z.object({ arch: architecture, buildKey: z.string(), why: z.string() })
+
 /**
  * One transition each. Everything that the factory knows about the past is derived from these by replay;
  * no record is ever changed or taken back, and none holds a secret.
@@ -91,10 +93,17 @@ export const journalRecord = z.discriminatedUnion('type', [
     owner: z.string(),
     imageName: z.string(),
     inputs: z.unknown(),
-    builds: z.array(z.object({ arch: architecture, buildKey: z.string(), why: z.string() })),
+    builds: z.array(plannedBuild),
     destinations: z.array(destination),
   }),
-  z.object({ type: z.literal('release-resumed'), release: z.string() }),
+  z.object({
+    type: z.literal('release-resumed'),
+    release: z.string(),
+    /** What the clouds could not tell of an adopted release, and the plan that goes on with it knows. */
+    adopted: z
+      .object({ inputs: z.unknown(), builds: z.array(plannedBuild), destinations: z.array(destination) })
+      .optional(),
+  }),
   z.object({ type: z.literal('step-started'), release: z.string(), ...place }),
   z.object({
     type: z.literal('step-finished'),

@@ -94,10 +94,7 @@ export function apply(state: FactoryState, record: StoredRecord): void {
   if (applyLease(state.leases, record)) return
   if (record.type === 'release-opened') {
     const { release, key, owner, imageName, inputs, destinations, at } = record
-    const builds = record.builds.map((build) => ({
-      ...build,
-      collected: state.collected.has(build.buildKey),
-    }))
+    const builds = withCollected(state, record.builds)
     const opened = { release, key, owner, imageName, inputs, builds, destinations, openedAt: at }
     state.releases.push({ ...opened, steps: [], containers: {}, images: [] })
     return
@@ -110,6 +107,10 @@ function applyToRelease(state: FactoryState, release: ReleaseState, record: Stor
   switch (record.type) {
     case 'release-resumed':
       delete release.outcome
+      if (record.adopted) {
+        const { inputs, builds, destinations } = record.adopted
+        Object.assign(release, { inputs, builds: withCollected(state, builds), destinations })
+      }
       return
     case 'release-closed':
       release.outcome = record.outcome
@@ -149,6 +150,13 @@ function applyToRelease(state: FactoryState, release: ReleaseState, record: Stor
       if (published) published.verification = verificationOf(record)
     }
   }
+}
+
+function withCollected(
+  { collected }: FactoryState,
+  builds: readonly { arch: ArchitectureName; buildKey: string; why: string }[],
+): ReleaseState['builds'] {
+  return builds.map((build) => ({ ...build, collected: collected.has(build.buildKey) }))
 }
 
 function applyStep(

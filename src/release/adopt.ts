@@ -36,55 +36,61 @@ export async function adopt(
         else adopted.skipped.push(`${cloud.name} ${image.name}: it does not say what it was made of`)
       }
       for await (const resource of cloud.builders?.find(configuration.owner, ctx) ?? []) {
-        if (takeMachine(journal, cloud, resource)) {
-          adopted.machines.push({ cloud: cloud.name, id: resource.id, leaseId: resource.leaseId! })
-        }
+        if (resource.kind === 'machine') takeMachine(journal, cloud, configuration.owner, resource, adopted)
       }
     } catch (error) {
       ctx.signal.throwIfAborted()
       adopted.skipped.push(`${cloud.name}: ${asFactoryError(error).message}`)
     }
   }
-  const known = new Set(journal.state().releases.map(({ release }) => release))
-  for (const [release, own] of Map.groupBy(images, (image) => image.release)) {
-    if (known.has(release)) continue
-    takeRelease(journal, configuration, release, own)
-    adopted.releases.push({ release, images: own.map(({ name }) => name) })
+  // In the order in which they were made, whatever the clouds list first: a plan compares with the newest.
+  const releases = [...Map.groupBy(images, (image) => image.release)].toSorted(([one], [other]) =>
+    one.localeCompare(other, 'en', { numeric: true }),
+  )
+  for (const [release, own] of releases) {
+    const taken = takeRelease(journal, configuration, release, own)
+    if (taken.length > 0) adopted.releases.push({ release, images: taken })
   }
   return adopted
 }
 
-/** As the engine itself would have written it, with nothing that only the lost journal knew. */
+/**
+ * As the engine itself would have written it, with nothing that only the lost journal knew. Of a release that is known
+ * only the places without an image get one: a cloud may have been out of reach the first time. Returns names of images.
+ */
 function takeRelease(
   journal: Journal,
   configuration: Configuration,
   release: string,
-  images: readonly WithOrigin[],
-): void {
-  const first = images[0]!
+  found: readonly WithOrigin[],
+): string[] {
+  const before = journal.state().releases.find((one) => one.release === release)
+  const images = found.filter(
+    (image, index) =>
+      !before?.images.some((published) => isSamePlace(published.image, image)) &&
+      found.findIndex((other) => isSamePlace(other, image)) === index,
+  )
+  const [first] = images
+  if (!first) return []
   const builds = [...Map.groupBy(images, ({ arch }) => arch)].map(([arch, own]) => ({
     arch,
     buildKey: own[0]!.origin.buildKey,
     why: 'found in the clouds',
   }))
-  const destinations = images.map(({ cloud, region, arch, format }) => ({
-    cloud,
-    region,
-    arch,
-    format,
-    verify: isVerified(configuration, cloud, arch),
-  }))
-  journal.append({
-    type: 'release-opened',
-    release,
-    key: first.origin.releaseKey,
-    owner: configuration.owner,
-    imageName: first.origin.imageName,
-    inputs: null,
-    builds,
-    destinations,
-  })
+  if (!before) {
+    journal.append({
+      type: 'release-opened',
+      release,
+      key: first.origin.releaseKey,
+      owner: configuration.owner,
+      imageName: first.origin.imageName,
+      inputs: null,
+      builds,
+      destinations: images.map((image) => destinationOf(configuration, image)),
+    })
+  }
   for (const { arch, buildKey } of builds) {
+    if (journal.state().collected.has(buildKey)) continue
     const { identity, pushedDigest } = images.find((image) => image.arch === arch)!.origin
     journal.append({
       type: 'artifacts-collected',
@@ -98,16 +104,36 @@ function takeRelease(
   }
   for (const { origin: _origin, ...image } of images)
     journal.append({ type: 'image-published', release, image })
-  journal.append({ type: 'release-closed', release, outcome: 'partial', durationMs: 0 })
+  if (!before) journal.append({ type: 'release-closed', release, outcome: 'partial', durationMs: 0 })
+  return images.map(({ name }) => name)
 }
 
-function takeMachine(journal: Journal, cloud: Cloud, resource: Resource): boolean {
-  const { kind, leaseId, release, arch, owner, expires } = resource
-  if (kind !== 'machine' || !leaseId || !release || !arch || !owner || !expires) return false
-  if (journal.state().leases.some(({ lease, released }) => lease.id === leaseId && !released)) return false
+function takeMachine(
+  journal: Journal,
+  cloud: Cloud,
+  ours: string,
+  resource: Resource,
+  adopted: Adopted,
+): void {
+  const { id, leaseId, release, arch, owner, expires } = resource
+  if (owner !== ours) return
+  if (!leaseId || !release || !arch || !expires) {
+    adopted.skipped.push(`${cloud.name} ${id}: it does not say which lease it is of`)
+    return
+  }
+  if (journal.state().leases.some(({ lease, released }) => lease.id === leaseId && !released)) return
   const lease = { id: leaseId, owner, release, arch: arch as ArchitectureName, expires }
   journal.append({ type: 'lease-found', release, cloud: cloud.name, lease })
-  return true
+  adopted.machines.push({ cloud: cloud.name, id, leaseId })
+}
+
+function isSamePlace(one: Image, other: Image): boolean {
+  const { cloud, region, arch, format } = one
+  return cloud === other.cloud && region === other.region && arch === other.arch && format === other.format
+}
+
+function destinationOf(configuration: Configuration, { cloud, region, arch, format }: Image) {
+  return { cloud, region, arch, format, verify: isVerified(configuration, cloud, arch) }
 }
 
 function hasOrigin(image: Image): image is WithOrigin {

@@ -55,13 +55,16 @@ export async function giveBack(
 
 /**
  * Gives back what the journal says is rented and nobody goes on with: machines of other releases, whose engines are
- * gone or could not give them back. What --keep-builders left is somebody's until its lease ends.
+ * gone or could not give them back, and machines that were adopted. What --keep-builders left is somebody's until its lease ends.
  */
 export async function giveBackLeftovers(parts: EngineParts, resuming: string | undefined): Promise<void> {
   const left = parts.journal
     .state()
     .leases.filter(
-      (taken) => !taken.released && taken.lease.release !== resuming && !isSomebodys(taken, parts),
+      (taken) =>
+        !taken.released &&
+        (taken.lease.release !== resuming || taken.found === true) &&
+        !isSomebodys(taken, parts),
     )
   await Promise.all(left.map((taken) => giveBackQuietly(parts, taken)))
 }

@@ -20,7 +20,7 @@ export async function planNow(
   const { clouds, state, store } = known
   const compared =
     state.releases.findLast(isAboutTheSame(configuration, clouds, options)) ?? state.releases.at(-1)
-  const last = compared && lastRelease(compared, configuration)
+  const last = compared && lastRelease(compared, state, configuration)
   return plan(configuration, inputs, last, {
     ...options,
     clouds,
@@ -65,8 +65,14 @@ async function atHand(state: FactoryState, store: ArtifactStore): Promise<Map<st
   return found
 }
 
-function lastRelease(release: ReleaseState, configuration: Configuration): LastRelease {
+function lastRelease(
+  release: ReleaseState,
+  { releases }: FactoryState,
+  configuration: Configuration,
+): LastRelease {
+  const before = releases.slice(0, releases.indexOf(release)).toReversed()
   return {
+    earlier: before.map((one) => one.release),
     release: release.release,
     key: release.key,
     finished: !isUnfinished(release, configuration.require),

@@ -21,6 +21,8 @@ export interface LastRelease {
   inputs: InputFacts | undefined
   builds: readonly { arch: ArchitectureName; buildKey: string; failed: boolean }[]
   images: readonly PublishedAt[]
+  /** Names of the releases before it, newest first; asked only where its inputs are unknown. */
+  earlier?: readonly string[]
 }
 
 export interface PublishedAt {
@@ -109,10 +111,21 @@ export function plan(
  */
 function withForce(facts: InputFacts, last: LastRelease | undefined, force: boolean): InputFacts {
   if (last === undefined) return facts
-  const { forcedAfter, ...before } = last.inputs ?? {}
+  if (last.inputs === undefined) return withForceOfAdopted(facts, last, force)
+  const { forcedAfter, ...before } = last.inputs
   const unchanged = digestOfJson(before) === digestOfJson(facts)
   if (force && (last.finished || !unchanged)) return { ...facts, forcedAfter: last.release }
   return unchanged && forcedAfter !== undefined ? { ...facts, forcedAfter } : facts
+}
+
+/** The keys of an adopted release tell whether it was made of these inputs, and whether it repeated an earlier one. */
+function withForceOfAdopted(facts: InputFacts, last: LastRelease, force: boolean): InputFacts {
+  const makes = (tried: InputFacts) =>
+    last.builds.some(({ arch, buildKey }) => buildKeyOf(tried, arch) === buildKey)
+  const tries = [facts, ...(last.earlier ?? []).map((release) => ({ ...facts, forcedAfter: release }))]
+  const same = tries.find(makes)
+  if (force && (last.finished || !same)) return { ...facts, forcedAfter: last.release }
+  return same ?? facts
 }
 
 /** A destination that has its image may still wait for its boot check, but no longer for a build. */

@@ -167,7 +167,10 @@ function openRelease(parts: EngineParts, plan: Plan): { release: string; resumed
   const state = journal.state()
   const unfinished = unfinishedRelease(state, plan.key, configuration.require)
   if (unfinished) {
-    journal.append({ type: 'release-resumed', release: unfinished.release })
+    const { release: resumed, inputs } = unfinished
+    // The same key says that it is made of the same things, so what the clouds could not tell is known again.
+    const adopted = inputs === null ? { adopted: openedWith(plan) } : {}
+    journal.append({ type: 'release-resumed', release: resumed, ...adopted })
     return { release: unfinished.release, resumed: true }
   }
   const release = nextReleaseName(
@@ -180,11 +183,17 @@ function openRelease(parts: EngineParts, plan: Plan): { release: string; resumed
     key: plan.key,
     owner: configuration.owner,
     imageName: configuration.image.name,
-    inputs: plan.inputs,
-    builds: plan.builds.map(({ arch, buildKey, why }) => ({ arch, buildKey, why })),
-    destinations: [...plan.destinations],
+    ...openedWith(plan),
   })
   return { release, resumed: false }
+}
+
+function openedWith({ inputs, builds, destinations }: Plan) {
+  return {
+    inputs,
+    builds: builds.map(({ arch, buildKey, why }) => ({ arch, buildKey, why })),
+    destinations: [...destinations],
+  }
 }
 
 function queuesOf(parts: EngineParts): ReleaseScope['queues'] {

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ArchitectureName } from '#arch/index.ts'
-import type { Cloud, Image, Lease } from '#clouds/types.ts'
+import type { Cloud, Image, Lease, Resource } from '#clouds/types.ts'
 import { openStore } from '#src/artifact/store.ts'
 import type { Builder, BuilderRef } from '#src/builder/types.ts'
 import type { Configuration } from '#src/config/types.ts'
@@ -13,11 +13,12 @@ import type { FailureClass } from '#src/errors.ts'
 import type { FactoryEvent, StepName } from '#src/events.ts'
 import { type Engine, enterEngine } from '#src/journal/engine.ts'
 import type { JournalRecord } from '#src/journal/records.ts'
+import { adopt } from '#src/release/adopt.ts'
 import { buildKeyOf } from '#src/release/input-facts.ts'
 import { planNow } from '#src/release/last-release.ts'
 import { giveBackLeftovers } from '#src/release/give-back.ts'
 import { type ReleaseResult, runRelease } from '#src/release/release.ts'
-import type { EngineParts } from '#src/release/scope.ts'
+import { type EngineParts, releaseContext } from '#src/release/scope.ts'
 import { unfinishedRelease } from '#src/release/unfinished.ts'
 import { configuration, inputs } from './planning.ts'
 
@@ -39,6 +40,8 @@ export interface ScriptedRelease {
   /** Everything that was ever asked of a cloud or a builder, in order. */
   calls: string[]
   images: Map<string, Image>
+  /** What stands on the machines that are rented, under the same names as in `rented`. */
+  marks: Map<string, Resource>
   /** The ends that heartbeats wrote, by lease. */
   prolonged: Map<string, string>
   /** Architectures of the indexes in the registry, by tag. */
@@ -59,12 +62,14 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
     mostRented: 0,
     calls: [],
     images: new Map(),
+    marks: new Map(),
     prolonged: new Map(),
     indexes: new Map(),
     layerBytesFails: false,
     onCall: () => {},
   }
   const faults: Fault[] = []
+  const { signal } = new AbortController()
   const pool = { name: 'images' }
   const maxBuilders = { count: 4 }
   const settings = configuration({ stateDirectory, ...changes })
@@ -97,6 +102,9 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
         const known = engine.journal.state().leases.find((taken) => taken.lease.id === lease.id)
         if (!known) throw new Error('the lease is not in the journal before the cloud is asked')
         world.rented.add(`${name}/${lease.id}`)
+        const { id: leaseId, ...marks } = lease
+        const machine = { kind: 'machine', id: `vm-${leaseId}`, region: 'local', leaseId } as const
+        world.marks.set(`${name}/${leaseId}`, { ...machine, ...marks })
         const here = [...world.rented].filter((rented) => rented.startsWith(`${name}/`))
         world.mostRented = Math.max(world.mostRented, here.length)
         const address = { host: 'scripted', port: 22 }
@@ -109,7 +117,12 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
           hostPublicKey: 'ssh-ed25519 A',
         }
       },
-      async *find() {},
+      async *find(owner) {
+        for (const key of world.rented) {
+          const mark = world.marks.get(key)
+          if (key.startsWith(`${name}/`) && mark?.owner === owner) yield mark
+        }
+      },
       async prolong(leaseId, expires) {
         if (!world.rented.has(`${name}/${leaseId}`)) throw new Error('prolonged after it was given back')
         world.prolonged.set(leaseId, expires)
@@ -117,6 +130,7 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
       async release(leaseId) {
         world.calls.push(`release ${name}`)
         world.rented.delete(`${name}/${leaseId}`)
+        world.marks.delete(`${name}/${leaseId}`)
       },
     },
     images: {
@@ -151,7 +165,10 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
         world.images.set(`${arch} ${sha256}`, image)
         return image
       },
-      async *list() {},
+      async *list() {
+        // The newest first, as some clouds do.
+        for (const image of [...world.images.values()].toReversed()) if (image.cloud === name) yield image
+      },
       async remove() {},
       async *leftovers() {},
       async discard() {},
@@ -304,6 +321,16 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
       engine[Symbol.dispose]()
       engine = entered(stateDirectory)
     },
+    /** The state directory is gone, and with it everything that only we knew. */
+    async lose() {
+      engine[Symbol.dispose]()
+      for (const name of await readdir(stateDirectory))
+        await rm(join(stateDirectory, name), { recursive: true })
+      engine = entered(stateDirectory)
+    },
+    adopt: () => adopt(engine.journal, clouds, settings, releaseContext({ now: Date.now, signal })),
+    journal: () => engine.journal,
+    clouds,
     async [Symbol.asyncDispose]() {
       engine[Symbol.dispose]()
       await rm(stateDirectory, { recursive: true, force: true })
