@@ -5,7 +5,12 @@ import { openLedger } from './ledger.ts'
 import { newWorld, startRun } from './run.ts'
 import { expectGone } from './world.ts'
 
-test.each(['lease-taken s390x', 'container-built s390x', 'artifacts-collected s390x', 'image-published s390x'])(
+test.each([
+  'lease-taken s390x',
+  'container-built s390x',
+  'artifacts-collected s390x',
+  'image-published s390x',
+])(
   'a state directory as it was after %s, put back when the release was long done: nothing is rented for ever, no image is there twice',
   async (record) => {
     const world = newWorld()
@@ -20,6 +25,11 @@ test.each(['lease-taken s390x', 'container-built s390x', 'artifacts-collected s3
     expect(again.exitCode, again.stderr).toBe(0)
     expectGone(world, `put back to ${record}`)
     using ledger = openLedger(world)
-    expect(ledger.images().map(({ image }) => image.arch).toSorted()).toEqual(['s390x', 'x86_64'])
+    expect(
+      ledger
+        .images()
+        .map(({ image }) => image.arch)
+        .toSorted(),
+    ).toEqual(['s390x', 'x86_64'])
   },
 )
