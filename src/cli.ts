@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { type ArchitectureName, architectureNames, architectures } from '#arch/index.ts'
 import { errorText } from '#src/commands/error-text.ts'
+import { rememberCall } from '#src/commands/spelling.ts'
 import { asFactoryError } from '#src/errors.ts'
 
 /** Runs one command line (without `node factory`) and returns the exit code; prints results on stdout, errors on stderr. */
@@ -28,6 +29,14 @@ function commandLine(): Command {
     .showHelpAfterError('(factory --help lists the commands)')
     .exitOverride()
   const config = () => program.opts<{ config?: string }>().config
+  program.hook('preAction', () =>
+    rememberCall({
+      program: process.argv[1],
+      environment: process.env,
+      config: config(),
+      commands: program.commands.map((command) => command.name()),
+    }),
+  )
 
   program
     .command('init')
@@ -48,7 +57,7 @@ function commandLine(): Command {
 
   program
     .command('doctor')
-    .description('look at everything a release needs, change nothing')
+    .description('look at everything a release needs: inputs, this machine, clouds; change nothing')
     .option('--json', 'machine-readable')
     .action(async (options: { json?: boolean }) => {
       const { doctorCommand } = await import('#src/commands/doctor.ts')

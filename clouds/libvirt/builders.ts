@@ -2,15 +2,16 @@ import type { ArchitectureName } from '#arch/index.ts'
 import type { BuilderPool, BuilderSpec, Lease, Resource, Verdict } from '#clouds/types.ts'
 import type { BuilderRef } from '#src/builder/types.ts'
 import type { Context } from '#src/context.ts'
-import { type FactoryError, asFactoryError } from '#src/errors.ts'
 import { lastConsoleText } from './console.ts'
+import { askEvery, fromEvery } from './every-hypervisor.ts'
 import { findRented } from './find-rented.ts'
 import { type Hypervisor, proxyCommand } from './hypervisor.ts'
 import { leaseNames } from './lease-names.ts'
 import { forgetRegion, recordRegion, recordedRegion } from './lease-record.ts'
 import { findPlace } from './placement.ts'
+import { leaseGone, prolongRented } from './prolong.ts'
 import { rent } from './rent.ts'
-import { describeMachine, removeRented } from './rented.ts'
+import { type RentedMachine, describeMachine, removeRented } from './rented.ts'
 import { type LibvirtSettings, builderPoolName } from './settings.ts'
 
 /** Rents machines from the hypervisors: transient domains on copy-on-write overlays of base disks or published images. */
@@ -20,6 +21,7 @@ export function createBuilderPool(settings: LibvirtSettings): BuilderPool {
     offers: (arch) => offers(settings, arch),
     acquire: (spec, lease, ctx) => acquire(settings, spec, lease, ctx),
     find: (owner, ctx) => find(settings, owner, ctx),
+    prolong: (leaseId, expires, ctx) => prolong(settings, leaseId, expires, ctx),
     release: (leaseId, ctx) => release(settings, leaseId, ctx),
     console: (leaseId, ctx) => lastConsoleText(settings, leaseId, ctx),
   }
@@ -37,8 +39,11 @@ async function acquire(
   lease: Lease,
   ctx: Context,
 ): Promise<BuilderRef> {
-  const known = await findMachine(settings, lease.id, ctx)
-  if (known) return reference(settings, known.hypervisor, known.port, spec, lease)
+  const recorded = await recordedRegion(settings, lease.id)
+  const alone = settings.hypervisors.length === 1
+  // A hypervisor that does not answer may only be passed over when we never rented there.
+  const known = await findMachine(settings, lease.id, ctx, (region) => alone || region === recorded)
+  if (known?.machine.running) return reference(settings, known.hypervisor, known.machine.port, spec, lease)
 
   const place = await findPlace(settings, spec, lease.id, ctx)
   const { hypervisor, name: poolName } = place.pool
@@ -49,22 +54,26 @@ async function acquire(
   return reference(settings, hypervisor, port, spec, lease)
 }
 
-/** The running machine of a lease, on whichever hypervisor. One that does not answer may only be passed over when we never rented there. */
+interface Found {
+  hypervisor: Hypervisor
+  machine: RentedMachine
+}
+
+/** The machine of a lease, on whichever hypervisor; throws when there is none and one that decides did not answer. */
 async function findMachine(
   settings: LibvirtSettings,
   leaseId: string,
   ctx: Context,
-): Promise<{ hypervisor: Hypervisor; port: number } | undefined> {
-  const look = async (hypervisor: Hypervisor) => {
+  decides: (region: string) => boolean,
+): Promise<Found | undefined> {
+  const look = async (hypervisor: Hypervisor): Promise<Found | undefined> => {
     const machine = await describeMachine(hypervisor, leaseNames(leaseId).domain, ctx)
-    return machine?.running && machine.marks.lease === leaseId
-      ? { hypervisor, port: machine.port }
-      : undefined
+    return machine?.marks.lease === leaseId ? { hypervisor, machine } : undefined
   }
-  const recorded = await recordedRegion(settings, leaseId)
-  const alone = settings.hypervisors.length === 1
-  const answers = await everywhere(settings, ctx, look, (region) => alone || region === recorded)
-  return answers.find((answer) => answer !== undefined)
+  const { answers, failure } = await askEvery(settings, ctx, look, decides)
+  const found = answers.find((answer) => answer !== undefined)
+  if (!found && failure) throw failure
+  return found
 }
 
 function reference(
@@ -85,38 +94,34 @@ function reference(
   }
 }
 
-async function* find(settings: LibvirtSettings, owner: string, ctx: Context): AsyncIterable<Resource> {
-  const failures: FactoryError[] = []
-  for (const hypervisor of settings.hypervisors) {
-    try {
-      yield* findRented(hypervisor, builderPoolName(settings), owner, ctx)
-    } catch (error) {
-      ctx.signal.throwIfAborted()
-      failures.push(asFactoryError(error))
-    }
-  }
-  if (failures[0]) throw failures[0]
+function find(settings: LibvirtSettings, owner: string, ctx: Context): AsyncIterable<Resource> {
+  return fromEvery(settings, ctx, (hypervisor) =>
+    findRented(hypervisor, builderPoolName(settings), owner, ctx),
+  )
 }
 
-/** The hypervisor that the lease was rented on must answer, or all of them when nobody knows which it was. */
+/** When the machine has ended by itself there is nothing left that is worth a longer lease. */
+async function prolong(
+  settings: LibvirtSettings,
+  leaseId: string,
+  expires: string,
+  ctx: Context,
+): Promise<void> {
+  const decides = await whereRented(settings, leaseId)
+  const found = await findMachine(settings, leaseId, ctx, decides)
+  if (!found) throw leaseGone(leaseId)
+  await prolongRented(found.hypervisor, builderPoolName(settings), found.machine, expires, ctx)
+}
+
 async function release(settings: LibvirtSettings, leaseId: string, ctx: Context): Promise<void> {
-  const recorded = await recordedRegion(settings, leaseId)
   const remove = (hypervisor: Hypervisor) => removeRented(hypervisor, builderPoolName(settings), leaseId, ctx)
-  await everywhere(settings, ctx, remove, (region) => recorded === undefined || region === recorded)
+  const { failure } = await askEvery(settings, ctx, remove, await whereRented(settings, leaseId))
+  if (failure) throw failure
   await forgetRegion(settings, leaseId)
 }
 
-/** Asks all hypervisors side by side; a failure counts only where it decides. */
-async function everywhere<T>(
-  settings: LibvirtSettings,
-  ctx: Context,
-  ask: (hypervisor: Hypervisor) => Promise<T>,
-  decides: (region: string) => boolean,
-): Promise<T[]> {
-  const asked = await Promise.allSettled(settings.hypervisors.map(ask))
-  ctx.signal.throwIfAborted()
-  for (const [index, each] of asked.entries()) {
-    if (each.status === 'rejected' && decides(settings.hypervisors[index]!.region)) throw each.reason
-  }
-  return asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+/** The hypervisor that a lease was rented on must answer, or all of them when nobody knows which it was. */
+async function whereRented(settings: LibvirtSettings, leaseId: string): Promise<(region: string) => boolean> {
+  const recorded = await recordedRegion(settings, leaseId)
+  return (region) => recorded === undefined || region === recorded
 }

@@ -18,6 +18,7 @@ export interface DirectBoot {
 
 export interface DomainDefinition {
   name: string
+  uuid: string
   arch: ArchitectureName
   type: DomainType
   cpus: number
@@ -26,8 +27,8 @@ export interface DomainDefinition {
   /** The first one is booted from. */
   disks: readonly DomainDisk[]
   boot?: DirectBoot | undefined
-  /** Where the variable store of the firmware is made, for architectures and boots that have one. */
-  firmwareStatePath: string
+  /** The variable store of the firmware, for architectures and boots that have one. */
+  firmwareStatePath?: string | undefined
   consolePath: string
   /** Whether a restart from inside starts it again, or ends it as a failure. */
   restartable: boolean
@@ -37,16 +38,17 @@ export interface DomainDefinition {
 
 /**
  * The definition of a machine that exists only while it runs: when it powers itself off, for whatever reason,
- * nothing of it is left but its volumes. Disks are unsafe on purpose: what does not survive a crash of the
+ * nothing of it is left but what is still linked of its volumes. Disks are unsafe on purpose: what does not survive a crash of the
  * hypervisor is built again. A pool that fills up is an input/output error in the machine: by default QEMU would
  * stop it without a word.
  */
 export function domainXml(definition: DomainDefinition): string {
-  const { name, arch, type, cpus, memoryBytes, metadata, disks, consolePath, port } = definition
+  const { name, uuid, arch, type, cpus, memoryBytes, metadata, disks, consolePath, port } = definition
   const machine = machines[arch]
   const cpu = type === 'kvm' ? xml`<cpu mode="host-passthrough"/>` : machine.emulatedCpu
   return xml`<domain type="${type}" xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0">
   <name>${name}</name>
+  <uuid>${uuid}</uuid>
   <metadata>${metadata}</metadata>
   <memory unit="b">${memoryBytes}</memory>
   <vcpu>${cpus}</vcpu>
@@ -75,9 +77,9 @@ function operatingSystem(definition: DomainDefinition): Xml {
     const initrd = boot.initrd === undefined ? undefined : xml`<initrd>${boot.initrd}</initrd>`
     return xml`<os>${type}<kernel>${boot.kernel}</kernel>${initrd}<cmdline>${boot.arguments}</cmdline></os>`
   }
-  if (!machines[arch].uefi) return xml`<os>${type}</os>`
+  if (firmwareStatePath === undefined) return xml`<os>${type}</os>`
   const insecure = xml`<firmware><feature enabled="no" name="secure-boot"/><feature enabled="no" name="enrolled-keys"/></firmware>`
-  return xml`<os firmware="efi">${type}${insecure}<nvram>${firmwareStatePath}</nvram></os>`
+  return xml`<os firmware="efi">${type}${insecure}<nvram format="raw">${firmwareStatePath}</nvram></os>`
 }
 
 function features({ arch, boot }: DomainDefinition): Xml | undefined {

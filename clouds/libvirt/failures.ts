@@ -1,4 +1,3 @@
-import type { ExecaError } from 'execa'
 import { FactoryError, type FactoryErrorFacts } from '#src/errors.ts'
 import type { Hypervisor } from './hypervisor.ts'
 
@@ -94,11 +93,15 @@ const readings: readonly [RegExp, Reading][] = [
   ],
 ]
 
-/** Gives a failed virsh a code, a place and the next thing to type. */
+/** How a call of virsh can fail; of execa's errors these are the parts that count. */
+type VirshError = Error & { code?: string | undefined; shortMessage?: string; stderr?: unknown }
+
+/** Gives a failed virsh a code, a place and the next thing to type; `stderr` where it did not come through a pipe. */
 export function virshFailure(
   hypervisor: Hypervisor,
   argv: readonly string[],
-  error: ExecaError,
+  error: VirshError,
+  stderr = String(error.stderr ?? error.message),
 ): FactoryError {
   if (error.code === 'ENOENT') {
     return new FactoryError({
@@ -109,14 +112,14 @@ export function virshFailure(
       cause: error,
     })
   }
-  const said = String(error.stderr ?? '').replaceAll(/^error: /gm, '')
+  const said = stderr.replaceAll(/^error: /gm, '')
   for (const [pattern, reading] of readings) {
     const match = pattern.exec(said)
     if (match) return new FactoryError({ ...reading(hypervisor, match), cause: error })
   }
   return new FactoryError({
     code: 'virsh-failed',
-    message: `virsh ${argv[0]} on ${hypervisor.uri} failed: ${said.trim().slice(0, 2000) || error.shortMessage}`,
+    message: `virsh ${argv[0]} on ${hypervisor.uri} failed: ${said.trim().slice(0, 2000) || error.shortMessage || error.message}`,
     hint: 'The log of libvirtd on the hypervisor says more (journalctl -u libvirtd).',
     class: 'infra',
     cause: error,

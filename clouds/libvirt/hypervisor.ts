@@ -72,7 +72,10 @@ export function proxyCommand(access: SshAccess, port: number): string[] {
 }
 
 function regionOf(url: URL): string {
-  if (url.hostname === '') return url.pathname === '/session' ? 'session' : 'local'
+  // For root libvirt takes `qemu:///session` for `qemu:///system`.
+  const isSession =
+    url.pathname === '/session' && (process.getuid?.() !== 0 || url.searchParams.has('socket'))
+  if (url.hostname === '') return isSession ? 'session' : 'local'
   const host = url.hostname.replaceAll(/[[\]]/g, '')
   return url.port === '' ? host : `${host}:${url.port}`
 }

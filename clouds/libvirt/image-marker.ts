@@ -4,7 +4,7 @@ import type { Image, ImageKey } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import type { Pool } from './pools.ts'
 import type { VirshOptions } from './virsh.ts'
-import { readSmallVolume } from './volumes.ts'
+import { findVolume, readSmallVolume } from './volumes.ts'
 
 /**
  * What stands in the small volume beside an image. libvirt keeps no descriptions of volumes and cannot rename them,
@@ -12,7 +12,7 @@ import { readSmallVolume } from './volumes.ts'
  */
 export type ImageMarker = z.infer<typeof imageMarker>
 
-const imageMarker = z.object({
+export const imageMarker = z.object({
   'image-factory': z.literal(1),
   owner: z.string(),
   release: z.string(),
@@ -21,9 +21,19 @@ const imageMarker = z.object({
   format: z.enum(['raw', 'qcow2']),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   sizeBytes: z.int().nonnegative(),
+  /** Images of older factories have none. */
+  origin: z
+    .object({
+      releaseKey: z.string(),
+      buildKey: z.string(),
+      identity: z.string(),
+      imageName: z.string(),
+      pushedDigest: z.string().exactOptional(),
+    })
+    .optional(),
 })
 
-const maxMarkerBytes = 8192
+export const maxMarkerBytes = 8192
 
 export interface ImageVolumeNames {
   /** The image itself. */
@@ -45,21 +55,23 @@ export function besideVolume(volume: string): ImageVolumeNames {
   return { volume, marker: `${volume}.json`, claim: `${volume}.part` }
 }
 
-/** The image volume that a volume of this name would be the marker of. */
-export function volumeOfMarker(name: string): string | undefined {
-  return /^(.+-[0-9a-f]{12}\.(?:raw|qcow2))\.json$/.exec(name)?.[1]
+/** The image volume that a volume of this name would be the marker or the claim of. */
+export function volumeOf(part: 'marker' | 'claim', name: string): string | undefined {
+  const [, volume, ending] = /^(.+-[0-9a-f]{12}\.(?:raw|qcow2))\.(json|part)$/.exec(name) ?? []
+  return ending === (part === 'marker' ? 'json' : 'part') ? volume : undefined
 }
 
 export function markerOf(key: ImageKey, artifact: Artifact): ImageMarker {
-  const { owner, release, name, arch, format, sha256 } = key
-  return { 'image-factory': 1, owner, release, name, arch, format, sha256, sizeBytes: artifact.virtualBytes }
+  const { owner, release, name, arch, format, sha256, origin } = key
+  const sizeBytes = artifact.virtualBytes
+  return { 'image-factory': 1, owner, release, name, arch, format, sha256, sizeBytes, origin }
 }
 
 export function markerToJson(marker: ImageMarker): string {
   return `${JSON.stringify(marker, undefined, 2)}\n`
 }
 
-/** Reads a marker or a claim from a pool; undefined when it is missing, half-written or something else. */
+/** Reads a marker from a pool; undefined when it is missing, half-written or something else. */
 export async function readMarker(
   pool: Pool,
   name: string,
@@ -74,9 +86,22 @@ export async function readMarker(
   }
 }
 
+/** The marker of an image that is there and whole; undefined for everything else. */
+export async function readComplete(
+  pool: Pool,
+  volume: string,
+  options: VirshOptions,
+): Promise<ImageMarker | undefined> {
+  const marker = await readMarker(pool, besideVolume(volume).marker, options)
+  if (!marker) return undefined
+  const found = await findVolume(pool, volume, options)
+  return found?.capacityBytes === marker.sizeBytes ? marker : undefined
+}
+
 export function imageFromMarker(cloud: string, pool: Pool, volume: string, marker: ImageMarker): Image {
-  const { arch, format, sha256, sizeBytes, release } = marker
+  const { arch, format, sha256, sizeBytes, release, origin } = marker
   const { region } = pool.hypervisor
   const id = `${pool.path}/${volume}`
-  return { cloud, kind: 'libvirt', region, arch, id, name: volume, format, sha256, sizeBytes, release }
+  const image = { cloud, kind: 'libvirt', region, arch, id, name: volume, format, sha256, sizeBytes } as const
+  return { ...image, release, ...(origin === undefined ? {} : { origin }) }
 }

@@ -1,19 +1,22 @@
 import { type ArchitectureName, type DiskFormat, architectures } from '#arch/index.ts'
 import type { Image, ImageKey, ImageStore, Verdict } from '#clouds/types.ts'
 import type { Context } from '#src/context.ts'
-import { FactoryError, asFactoryError } from '#src/errors.ts'
+import { FactoryError } from '#src/errors.ts'
+import { fromEvery } from './every-hypervisor.ts'
 import type { Hypervisor } from './hypervisor.ts'
 import {
   besideVolume,
   imageFromMarker,
   imageVolumeNames,
+  readComplete,
   readMarker,
-  volumeOfMarker,
+  volumeOf,
 } from './image-marker.ts'
+import { discardLeftover, findLeftovers } from './leftovers.ts'
 import { type Pool, assertSpace, openPool } from './pools.ts'
 import { publish } from './publish.ts'
 import type { LibvirtSettings } from './settings.ts'
-import { deleteVolume, findVolume, volumeNames } from './volumes.ts'
+import { deleteVolume, volumeNames } from './volumes.ts'
 
 /** What libvirt and the file system want for themselves beside the content. */
 const spareBytes = 16 * 1024 ** 2
@@ -40,9 +43,19 @@ export function createImageStore(settings: LibvirtSettings): ImageStore {
       const marker = await publish(pool, artifact, key, ctx)
       return imageFromMarker(settings.name, pool, imageVolumeNames(key).volume, marker)
     },
-    list: (ctx) => list(settings, ctx),
+    list: (ctx) =>
+      fromEvery(settings, ctx, async function* ({ region }) {
+        yield* listImages(settings, await poolAt(region, ctx), ctx)
+      }),
     async remove(image, ctx) {
       await remove(await poolAt(image.region, ctx), image, ctx)
+    },
+    leftovers: (owner, ctx) =>
+      fromEvery(settings, ctx, async function* ({ region }) {
+        yield* findLeftovers(await poolAt(region, ctx), owner, ctx)
+      }),
+    async discard(leftover, ctx) {
+      await discardLeftover(await poolAt(leftover.region, ctx), leftover, ctx)
     },
   }
 }
@@ -57,34 +70,23 @@ async function findImage(cloud: string, pool: Pool, key: ImageKey, ctx: Context)
   const names = await volumeNames(pool, ctx)
   const ending = `-${key.sha256.slice(0, 12)}.${key.format}`
   for (const name of names) {
-    const volume = volumeOfMarker(name)
+    const volume = volumeOf('marker', name)
     if (!volume?.endsWith(ending) || !names.includes(volume)) continue
-    const marker = await readMarker(pool, name, ctx)
+    const marker = await readComplete(pool, volume, ctx)
     if (marker?.sha256 !== key.sha256 || marker.format !== key.format || marker.arch !== key.arch) continue
-    const found = await findVolume(pool, volume, ctx)
-    if (found?.capacityBytes === marker.sizeBytes) return imageFromMarker(cloud, pool, volume, marker)
+    return imageFromMarker(cloud, pool, volume, marker)
   }
   return undefined
 }
 
-async function* list(settings: LibvirtSettings, ctx: Context): AsyncIterable<Image> {
-  const failures: FactoryError[] = []
-  for (const hypervisor of settings.hypervisors) {
-    try {
-      const pool = await openPool(hypervisor, settings.configuration.pool, ctx)
-      const names = await volumeNames(pool, ctx)
-      for (const name of names) {
-        const volume = volumeOfMarker(name)
-        if (volume === undefined || !names.includes(volume)) continue
-        const marker = await readMarker(pool, name, ctx)
-        if (marker?.owner === settings.owner) yield imageFromMarker(settings.name, pool, volume, marker)
-      }
-    } catch (error) {
-      ctx.signal.throwIfAborted()
-      failures.push(asFactoryError(error))
-    }
+async function* listImages(settings: LibvirtSettings, pool: Pool, ctx: Context): AsyncIterable<Image> {
+  const names = await volumeNames(pool, ctx)
+  for (const name of names) {
+    const volume = volumeOf('marker', name)
+    if (volume === undefined || !names.includes(volume)) continue
+    const marker = await readMarker(pool, name, ctx)
+    if (marker?.owner === settings.owner) yield imageFromMarker(settings.name, pool, volume, marker)
   }
-  if (failures[0]) throw failures[0]
 }
 
 /** The marker goes last: an image that was removed half-way is still known to be ours. */

@@ -8,6 +8,7 @@ import { doctor } from './doctor.ts'
 import { type Hypervisor, openHypervisor } from './hypervisor.ts'
 import { createImageStore } from './images.ts'
 import type { LibvirtSettings } from './settings.ts'
+import { removeAbandonedDirectories } from './temporary.ts'
 
 /** Hypervisors under libvirt as one cloud: each of them is a region for images, and all of them together rent builders. */
 export async function createLibvirtCloud(
@@ -17,6 +18,7 @@ export async function createLibvirtCloud(
 ): Promise<Cloud> {
   const directory = join(stateDirectory, 'clouds', name)
   await mkdir(directory, { recursive: true, mode: 0o700 })
+  await removeAbandonedDirectories()
   const uris = [configuration.uri].flat()
   const hypervisors = await Promise.all(uris.map((uri) => openHypervisor(uri, directory)))
   assertDistinct(name, hypervisors)

@@ -6,8 +6,8 @@ export type DomainType = 'kvm' | 'qemu'
 /** What differs between the architectures in a domain definition. */
 export interface Machine {
   readonly type: string
-  /** Images are started by UEFI with a variable store of their own; the others have one built-in firmware. */
-  readonly uefi: boolean
+  /** The size of the variable store where disks are started by UEFI: QEMU's flash of the machine. The others have built-in firmware. */
+  readonly firmwareStateBytes?: number
   readonly features?: Xml
   /** Where the tables of ACPI come from: the machine itself, or UEFI, so that a kernel booted directly has none. */
   readonly acpi?: 'machine' | 'uefi'
@@ -24,7 +24,6 @@ const pciNetwork = 'virtio-net-pci,netdev=factory,romfile=,addr=0x10'
 export const machines: Readonly<Record<ArchitectureName, Machine>> = {
   x86_64: {
     type: 'q35',
-    uefi: false,
     acpi: 'machine',
     features: xml`<apic/>`,
     // Under TCG `maximum` crashes guests that run podman; qemu64 without cx16 never did.
@@ -34,7 +33,7 @@ export const machines: Readonly<Record<ArchitectureName, Machine>> = {
   },
   aarch64: {
     type: 'virt',
-    uefi: true,
+    firmwareStateBytes: 64 * 1024 ** 2,
     acpi: 'uefi',
     features: xml`<gic version="3"/>`,
     emulatedCpu: xml`<cpu mode="custom" match="exact" check="none"><model fallback="forbid">cortex-a57</model></cpu>`,
@@ -43,7 +42,6 @@ export const machines: Readonly<Record<ArchitectureName, Machine>> = {
   },
   ppc64le: {
     type: 'pseries',
-    uefi: false,
     emulatedCpu: xml`<cpu mode="custom" match="exact" check="none"><model fallback="forbid">POWER9</model></cpu>`,
     console: (path) =>
       xml`<serial type="file"><source path="${path}"/><target type="spapr-vio-serial" port="0"/></serial>`,
@@ -51,7 +49,6 @@ export const machines: Readonly<Record<ArchitectureName, Machine>> = {
   },
   s390x: {
     type: 's390-ccw-virtio',
-    uefi: false,
     emulatedCpu: xml``,
     console: (path) =>
       xml`<console type="file"><source path="${path}"/><target type="sclp" port="0"/></console>`,

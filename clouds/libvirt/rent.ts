@@ -1,16 +1,18 @@
+import { randomUUID } from 'node:crypto'
 import type { BuilderSpec, Lease } from '#clouds/types.ts'
 import { noCloudSeed } from '#src/builder/seed.ts'
 import type { Context } from '#src/context.ts'
 import { parseBytes } from '#src/units.ts'
 import { chooseAccelerator } from './accelerator.ts'
-import { type DomainDefinition, type DomainDisk, domainXml } from './domain.ts'
+import type { DomainDefinition, DomainDisk } from './domain.ts'
+import { createFirmwareState } from './firmware-state.ts'
 import { marksOf, marksToJson, marksToXml } from './lease-marks.ts'
 import { leaseNames } from './lease-names.ts'
 import type { Place } from './placement.ts'
 import { isPortTaken, pickPort } from './port.ts'
-import { startMachine } from './rented.ts'
 import { createSeedVolume } from './seed-volume.ts'
 import type { LibvirtSettings } from './settings.ts'
+import { startMachine } from './start-machine.ts'
 import { createVolume, writeSmallVolume } from './volumes.ts'
 
 const portTries = 8
@@ -23,7 +25,7 @@ export async function rent(
   lease: Lease,
   ctx: Context,
 ): Promise<number> {
-  const { pool } = place
+  const { pool, boot } = place
   const { configuration } = settings
   const accelerator = await chooseAccelerator(settings, pool, lease.arch, ctx)
   const names = leaseNames(lease.id)
@@ -31,20 +33,24 @@ export async function rent(
   ctx.emit({ message: `making the disks of ${names.domain} on ${pool.hypervisor.uri}` })
   await writeSmallVolume(pool, names.marks, marksToJson(marks), ctx)
   const disks = await createDisks(place, spec, lease, ctx)
+  const firmwareStatePath = boot
+    ? undefined
+    : await createFirmwareState(pool, names.firmwareState, lease.arch, ctx)
   await createVolume(pool, { name: names.console, capacityBytes: 0, format: 'raw' }, ctx)
 
   const how = accelerator.type === 'kvm' ? 'KVM' : `emulated: ${accelerator.reason}`
   ctx.emit({ message: `starting ${names.domain} on ${pool.hypervisor.uri} (${how})` })
   return await startOnFreePort(place, ctx, (port) => ({
     name: names.domain,
+    uuid: randomUUID(),
     arch: lease.arch,
     type: accelerator.type,
     cpus: configuration.cpus,
     memoryBytes: parseBytes(configuration.memory) ?? 0,
     metadata: marksToXml(marks, port),
     disks,
-    boot: place.boot,
-    firmwareStatePath: `${pool.path}/${names.firmwareState}`,
+    boot,
+    firmwareStatePath,
     consolePath: `${pool.path}/${names.console}`,
     // A builder that restarts has crashed and lost its work; an image may want to restart in its first boot.
     restartable: spec.purpose === 'verify',
@@ -80,19 +86,18 @@ async function createDisks(
 }
 
 async function startOnFreePort(
-  place: Place,
+  { pool }: Place,
   ctx: Context,
   define: (port: number) => DomainDefinition,
 ): Promise<number> {
-  const { hypervisor } = place.pool
   for (let attempt = 1; ; attempt += 1) {
-    const port = await pickPort(hypervisor)
+    const port = await pickPort(pool.hypervisor)
     try {
-      await startMachine(hypervisor, domainXml(define(port)), ctx)
+      await startMachine(pool, define(port), ctx)
       return port
     } catch (error) {
       if (attempt === portTries || !isPortTaken(error)) throw error
-      ctx.log(`port ${port} on ${hypervisor.uri} is taken; trying another one`)
+      ctx.log(`port ${port} on ${pool.hypervisor.uri} is taken; trying another one`)
     }
   }
 }

@@ -1,5 +1,3 @@
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
 import type { Hypervisor } from './hypervisor.ts'
@@ -7,12 +5,10 @@ import { type LeaseMarks, marksFromXml } from './lease-marks.ts'
 import { leaseNames, volumesOfLease } from './lease-names.ts'
 import { openPool } from './pools.ts'
 import { virsh, virshIfThere } from './virsh.ts'
-import { deleteVolume, inTemporaryDirectory, volumeNames } from './volumes.ts'
+import { deleteVolume, volumeNames } from './volumes.ts'
 import { parseXml } from './xml.ts'
 
 type Stoppable = Pick<Context, 'signal'>
-
-const startLimitMs = 180_000
 
 /** A machine of ours as it stands on a hypervisor. */
 export interface RentedMachine {
@@ -34,19 +30,6 @@ export async function describeMachine(
   if (!ours) throw notOurs(hypervisor, domain)
   const running = await names(hypervisor, '--state-running', ctx)
   return { domain, ...ours, running: running.includes(domain) }
-}
-
-/** Starts a transient machine from its definition. */
-export async function startMachine(
-  hypervisor: Hypervisor,
-  definition: string,
-  ctx: Stoppable,
-): Promise<void> {
-  await inTemporaryDirectory(async (directory) => {
-    const file = join(directory, 'domain.xml')
-    await writeFile(file, definition, { mode: 0o600 })
-    await virsh(hypervisor, ['create', '--file', file], { signal: ctx.signal, limitMs: startLimitMs })
-  })
 }
 
 /** The names of all machines that may be ours, in every state. */
@@ -71,7 +54,7 @@ export async function removeRented(
     await virshIfThere(hypervisor, ['destroy', '--domain', domain], ctx).catch(unlessNotRunning)
     await virshIfThere(hypervisor, ['undefine', '--domain', domain, '--nvram'], ctx)
   }
-  // libvirt learns of firmware state and grown console logs only by a refresh, and a removal must not miss any.
+  // libvirt learns of grown console logs only by a refresh, and a removal must not miss any.
   const pool = await openPool(hypervisor, poolName, ctx, 'certain').catch(unlessNoPool)
   if (!pool) return
   for (const name of volumesOfLease(await volumeNames(pool, ctx), leaseId))

@@ -5,7 +5,8 @@ import type { NoCloudSeed } from '#src/builder/seed.ts'
 import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
 import type { Pool } from './pools.ts'
-import { createVolume, inTemporaryDirectory, uploadFile } from './volumes.ts'
+import { inTemporaryDirectory } from './temporary.ts'
+import { createVolume, uploadFile } from './volumes.ts'
 
 /**
  * Puts a NoCloud seed into the pool as an ISO image labelled `cidata`, mode 0600, and returns its path there.

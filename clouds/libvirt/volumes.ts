@@ -1,8 +1,9 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DiskFormat } from '#arch/index.ts'
+import { FactoryError } from '#src/errors.ts'
 import type { Pool } from './pools.ts'
+import { inTemporaryDirectory } from './temporary.ts'
 import { type VirshOptions, isNotFound, virsh, virshIfThere } from './virsh.ts'
 import { attributeOf, parseXml, textOf } from './xml.ts'
 
@@ -15,6 +16,8 @@ export interface Volume {
   /** Virtual size. */
   readonly capacityBytes: number
   readonly allocationBytes: number
+  /** When its content was last written, milliseconds since the epoch by the hypervisor's clock. */
+  readonly modifiedAt: number
 }
 
 export interface NewVolume {
@@ -52,6 +55,7 @@ export async function findVolume(
     format: attributeOf(root, 'target/format', 'type') ?? '',
     capacityBytes: Number(textOf(root, 'capacity')),
     allocationBytes: Number(textOf(root, 'allocation')),
+    modifiedAt: Math.round(Number(textOf(root, 'target/timestamps/mtime') ?? Number.NaN) * 1000),
   }
 }
 
@@ -119,13 +123,18 @@ export async function deleteVolume(pool: Pool, name: string, options: VirshOptio
   }
 }
 
-/** Gives a directory that only we can read, in memory where the system has a place for that, and removes it. */
-export async function inTemporaryDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
-  const inMemory = mkdtemp(join('/dev/shm', 'factory-'))
-  const directory = await inMemory.catch(() => mkdtemp(join(tmpdir(), 'factory-')))
-  try {
-    return await work(directory)
-  } finally {
-    await rm(directory, { recursive: true, force: true })
+/** Deletes a volume that somebody may still be writing, as long as `mayBeDeleted`: libvirt needs a moment to notice that an upload was cut off. */
+export async function deleteWhenClosed(
+  pool: Pool,
+  name: string,
+  signal: AbortSignal,
+  mayBeDeleted: () => Promise<boolean>,
+): Promise<void> {
+  while (await mayBeDeleted()) {
+    try {
+      return await deleteVolume(pool, name, { signal })
+    } catch (error) {
+      if (signal.aborted || !(error instanceof FactoryError) || error.code !== 'volume-in-use') throw error
+    }
   }
 }

@@ -31,7 +31,8 @@ export function makeLink(ref: BuilderRef, login: BuilderLogin, ctx: Context, lim
   async function connect(): Promise<Client> {
     const limitMs = answeredBefore ? limits.reconnectLimitMs : limits.readyLimitMs
     const client = await dialUntil(ref, login, ctx, signal, limitMs, answeredBefore)
-    client.on('error', () => {})
+    // By itself ssh2 only ends its side after an error and waits, on a dead link for ever, for the other one.
+    client.on('error', () => client.destroy())
     client.once('close', () => {
       if (current === client) current = undefined
     })
@@ -50,7 +51,7 @@ export function makeLink(ref: BuilderRef, login: BuilderLogin, ctx: Context, lim
     async [Symbol.asyncDispose]() {
       closed.abort(new Error('the session was closed'))
       await connecting?.catch(() => {})
-      current?.end()
+      // Not end(): after that, destroy() does nothing, and on a dead link the socket keeps the process alive.
       current?.destroy()
     },
   }

@@ -3,12 +3,16 @@ import { FactoryError } from '#src/errors.ts'
 import { type Engine, enterEngine } from '#src/journal/engine.ts'
 import { adopt } from '#src/release/adopt.ts'
 import { commandContext, openClouds } from './clouds.ts'
+import { spelled } from './spelling.ts'
 
 const limitMs = 30 * 60_000
 
 /** Takes what the clouds hold of ours into the journal, when the state directory was lost. */
 export async function adoptCommand(options: { config: string | undefined; json: boolean }): Promise<number> {
-  const configuration = await loadConfiguration(options.config, process.cwd())
+  // What is lost beside the configuration must not keep anybody from looking at the clouds.
+  const configuration = await loadConfiguration(options.config, process.cwd(), process.env, {
+    checkFiles: false,
+  })
   using engine = enterOrThrow(configuration.stateDirectory)
   const clouds = await openClouds(configuration)
   const ctx = commandContext(AbortSignal.timeout(limitMs))
@@ -19,7 +23,7 @@ export async function adoptCommand(options: { config: string | undefined; json: 
       process.stdout.write(`adopted release ${release}: ${images.join(', ')}\n`)
     }
     for (const { cloud, id } of adopted.machines) {
-      process.stdout.write(`adopted machine ${id} of ${cloud}; the next factory release gives it back\n`)
+      process.stdout.write(`adopted machine ${id} of ${cloud}; ${spelled('factory release')} gives it back\n`)
     }
     for (const skipped of adopted.skipped) process.stderr.write(`skipped ${skipped}\n`)
     if (adopted.releases.length + adopted.machines.length === 0) {

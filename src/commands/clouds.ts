@@ -6,12 +6,19 @@ import type { Context } from '#src/context.ts'
 
 /** Opens every cloud of the configuration; nothing is asked of any of them yet. */
 export async function openClouds(configuration: Configuration): Promise<Map<string, Cloud>> {
-  const { owner, stateDirectory } = configuration
   const clouds = new Map<string, Cloud>()
-  for (const [name, cloud] of Object.entries(configuration.clouds)) {
-    clouds.set(name, await openCloud(name, cloud, { owner, stateDirectory }))
+  for (const name of Object.keys(configuration.clouds)) {
+    clouds.set(name, await openOneCloud(configuration, name))
   }
   return clouds
+}
+
+/** For who goes on although another cloud cannot be opened. */
+export async function openOneCloud(
+  { clouds, owner, stateDirectory }: Configuration,
+  name: string,
+): Promise<Cloud> {
+  return await openCloud(name, clouds[name]!, { owner, stateDirectory })
 }
 
 /** A context for short calls outside a release: silent, stopped by the given signal only. */

@@ -1,25 +1,69 @@
 import type { Finding } from '#clouds/types.ts'
-import { table } from '#src/ui/table.ts'
-import { commandContext, openClouds } from './clouds.ts'
 import { loadConfiguration } from '#src/config/load.ts'
+import type { Configuration } from '#src/config/types.ts'
+import type { Context } from '#src/context.ts'
+import { asFactoryError } from '#src/errors.ts'
+import { registryClient } from '#src/registry/client.ts'
+import { table } from '#src/ui/table.ts'
+import { commandContext, openOneCloud } from './clouds.ts'
+import { hereFindings } from './doctor-here.ts'
+import { inputFindings } from './doctor-inputs.ts'
+import { spelled } from './spelling.ts'
 
-/** Asks every configured cloud what a release would stumble over; exit code 1 when something would stop it. */
+/**
+ * Looks at everything that a release would stumble over: its inputs, this machine, every configured cloud. What fails
+ * does not keep the rest from being looked at; exit code 1 when something would stop a release.
+ */
 export async function doctorCommand(options: { config: string | undefined; json: boolean }): Promise<number> {
-  const configuration = await loadConfiguration(options.config, process.cwd())
-  const clouds = await openClouds(configuration)
-  const found: ({ cloud: string } & Finding)[] = []
-  for (const [name, cloud] of clouds) {
-    for await (const finding of cloud.doctor(commandContext())) found.push({ cloud: name, ...finding })
-  }
+  // Files that are missing are findings among the others, not the end of the looking.
+  const configuration = await loadConfiguration(options.config, process.cwd(), process.env, {
+    checkFiles: false,
+  })
+  const found = await findAll(configuration, options.config, commandContext())
   if (options.json) process.stdout.write(`${JSON.stringify(found, undefined, 2)}\n`)
   else {
     const rows = found.map(({ cloud, severity, subject, message, hint }) => [
       cloud,
       severity,
       subject,
-      hint === undefined || severity === 'ok' ? message : `${message} — ${hint}`,
+      hint === undefined || severity === 'ok' ? message : `${message} — ${spelled(hint)}`,
     ])
     process.stdout.write(table(['CLOUD', '', 'WHAT', ''], rows))
   }
   return found.some(({ severity }) => severity === 'error') ? 1 : 0
+}
+
+type Found = { cloud: string } & Finding
+
+/** `inputs` and `here` stand where the others have the name of their cloud. */
+async function findAll(
+  configuration: Configuration,
+  config: string | undefined,
+  ctx: Context,
+): Promise<Found[]> {
+  const registry = registryClient({ authFile: configuration.image.authFile })
+  const checkFiles = async () => void (await loadConfiguration(config, process.cwd()))
+  const found = await Promise.all([
+    findingsOf('inputs', () => inputFindings(configuration, { registry, checkFiles }, ctx)),
+    findingsOf('here', () => hereFindings(configuration)),
+    ...Object.keys(configuration.clouds).map((name) =>
+      findingsOf(name, async function* () {
+        const cloud = await openOneCloud(configuration, name)
+        yield* cloud.doctor(ctx)
+      }),
+    ),
+  ])
+  return found.flat()
+}
+
+async function findingsOf(cloud: string, look: () => AsyncIterable<Finding>): Promise<Found[]> {
+  const found: Found[] = []
+  try {
+    for await (const finding of look()) found.push({ cloud, ...finding })
+  } catch (caught) {
+    const { message, hint } = asFactoryError(caught)
+    const failed = { cloud, severity: 'error', subject: cloud, message } as const
+    found.push(hint === undefined ? failed : { ...failed, hint })
+  }
+  return found
 }

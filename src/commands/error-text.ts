@@ -1,10 +1,11 @@
 import type { FactoryError } from '#src/errors.ts'
+import { spelled } from './spelling.ts'
 
 /** A failure as a person reads it: what and where, then the next thing to type. */
 export function errorText(error: FactoryError): string {
-  const hint = error.hint === undefined ? '' : `  ${error.hint.replaceAll('\n', '\n  ')}\n`
+  const hint = error.hint === undefined ? '' : `  ${spelled(error.hint).replaceAll('\n', '\n  ')}\n`
   const trace = process.env['FACTORY_DEBUG'] === undefined ? '' : `${traceOf(error)}\n`
-  return `error: ${error.message} [${error.code}]\n${hint}${trace}`
+  return `error: ${spelled(error.message)} [${error.code}]\n${hint}${trace}`
 }
 
 function traceOf(error: unknown): string {

@@ -2,6 +2,7 @@ import { listImages } from '#src/release/images.ts'
 import { table } from '#src/ui/table.ts'
 import { formatBytes } from '#src/units.ts'
 import { chooseRelease, openState } from './open.ts'
+import { spelled } from './spelling.ts'
 
 /** Lists what has been published: an array on `--json`, a table for people. */
 export async function imagesCommand(options: {
@@ -18,7 +19,7 @@ export async function imagesCommand(options: {
     process.stdout.write(`${JSON.stringify(images, undefined, 2)}\n`)
     return 0
   }
-  if (images.length === 0) process.stderr.write('No images yet: make them with factory release\n')
+  if (images.length === 0) process.stderr.write(spelled('No images yet: make them with factory release\n'))
   else {
     const head = ['RELEASE', 'ARCH', 'WHERE', 'NAME', 'FORMAT', 'SIZE', 'SHA256', 'VERIFIED', 'STATE']
     const rows = images.map((image) => [

@@ -3,6 +3,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { defaultFileName } from '#src/config/load.ts'
 import { starterFile } from '#src/config/starter.ts'
 import { FactoryError } from '#src/errors.ts'
+import { spelled } from './spelling.ts'
 
 export interface InitOptions {
   cwd: string
@@ -32,7 +33,7 @@ export async function initCommand(
   const next = hasContainerfile
     ? ''
     : `Put a Containerfile beside it, or name yours in image.containerfile.\n`
-  print(`wrote ${shown}\n${next}Next: edit it, then "factory plan".\n`)
+  print(`wrote ${shown}\n${next}${spelled('Next: edit it, then "factory plan".')}\n`)
 }
 
 function notWritten(shown: string, cause: NodeJS.ErrnoException): FactoryError {

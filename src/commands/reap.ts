@@ -15,7 +15,10 @@ export async function reapCommand(options: {
   dryRun: boolean
   json: boolean
 }): Promise<number> {
-  const configuration = await loadConfiguration(options.config, process.cwd())
+  // What is lost beside the configuration must not keep anybody from looking at the clouds.
+  const configuration = await loadConfiguration(options.config, process.cwd(), process.env, {
+    checkFiles: false,
+  })
   const clouds = await openClouds(configuration)
   const { owner } = configuration
   const ctx = commandContext(AbortSignal.timeout(limitMs))

@@ -1,5 +1,4 @@
 import { type ArtifactStore, openStore } from '#src/artifact/store.ts'
-import { quoteCommand } from '#src/builder/quote.ts'
 import { openBuilder } from '#src/builder/session.ts'
 import type { ReleaseOptions } from '#src/cli.ts'
 import type { Cloud } from '#clouds/types.ts'
@@ -26,6 +25,7 @@ import { summaryTable } from '#src/ui/summary.ts'
 import { commandContext, openClouds } from './clouds.ts'
 import { onInterruption, whileWatching } from './interruption.ts'
 import { secretsOf } from './secrets.ts'
+import { programName, shellWord, spelledScreen } from './spelling.ts'
 import { summaryRows } from './summary-rows.ts'
 
 const exitCodes: Record<ReleaseOutcome, number> = { done: 0, failed: 1, partial: 3, interrupted: 130 }
@@ -60,7 +60,8 @@ export async function releaseCommand(options: ReleaseCommandOptions): Promise<nu
   const registry = registryClient({ authFile: configuration.image.authFile })
   const store = openStore(stateDirectory)
   const inputs = await readInputs(configuration, { registry, architectures: options.arch }, commandContext())
-  const screen = chooseListener(options.output, process.stderr)
+  const chosen = chooseListener(options.output, process.stderr)
+  const screen = options.output === 'json' ? chosen : spelledScreen(chosen)
   const button: Button = { options, configuration, clouds, store, registry, inputs, screen }
   try {
     for (let takeOver = options.takeOver ?? false; ; takeOver = false) {
@@ -145,6 +146,7 @@ async function planFor(button: Button, state: Parameters<typeof planNow>[1]['sta
 function resumeCommand(): string {
   const home = process.env['FACTORY_HOME']
   const words = process.argv.slice(2).filter((word) => word !== '--take-over')
-  const command = quoteCommand(['npx', 'factory', ...words])
-  return home === undefined ? command : `FACTORY_HOME=${quoteCommand([home])} ${command}`
+  const program = programName({ program: process.argv[1], environment: process.env })
+  const command = [program, ...words.map(shellWord)].join(' ')
+  return home === undefined ? command : `FACTORY_HOME=${shellWord(home)} ${command}`
 }

@@ -2,6 +2,7 @@ import type { ReleaseState, StepState } from '#src/journal/replay.ts'
 import { judge } from '#src/release/outcome.ts'
 import { table } from '#src/ui/table.ts'
 import { formatDuration } from '#src/units.ts'
+import { type ReleaseEngine, engineOf, engineText } from './engine-text.ts'
 import { chooseRelease, openState } from './open.ts'
 
 /** Shows one release step by step, whether it is running, ended or was cut off. */
@@ -14,6 +15,7 @@ export async function statusCommand(options: {
   const release = chooseRelease(state, options.release)
   const leases = state.leases.filter(({ lease, released }) => lease.release === release.release && !released)
   const judgement = judge(release, configuration.require)
+  const engine = engineOf(configuration.stateDirectory, state, release)
   if (options.json) {
     const { inputs: _inputs, ...facts } = release
     const open = leases.map(({ lease, cloud, purpose, ref, expires }) => ({
@@ -23,12 +25,14 @@ export async function statusCommand(options: {
       purpose,
       machine: ref?.machine,
     }))
-    process.stdout.write(
-      `${JSON.stringify({ ...facts, ...judgement, outcome: release.outcome ?? 'open', leases: open }, undefined, 2)}\n`,
-    )
+    const outcome = release.outcome ?? 'open'
+    const shown = { ...facts, ...judgement, outcome, engine: engine ?? null, leases: open }
+    process.stdout.write(`${JSON.stringify(shown, undefined, 2)}\n`)
     return 0
   }
-  process.stdout.write(`Release ${release.release} of ${release.imageName}: ${outcomeText(release)}\n\n`)
+  process.stdout.write(
+    `Release ${release.release} of ${release.imageName}: ${outcomeText(release, engine)}\n\n`,
+  )
   const rows = release.steps.map((step) => [
     step.arch,
     step.step,
@@ -44,10 +48,8 @@ export async function statusCommand(options: {
   return 0
 }
 
-function outcomeText(release: ReleaseState): string {
-  if (release.outcome === undefined) {
-    return 'running, or cut off (factory release goes on with it)'
-  }
+function outcomeText(release: ReleaseState, engine: ReleaseEngine | undefined): string {
+  if (release.outcome === undefined) return engineText(engine)
   const time = release.durationMs === undefined ? '' : ` after ${formatDuration(release.durationMs)}`
   return `${release.outcome}${time}`
 }

@@ -21,6 +21,9 @@ export interface EngineAtWork {
   readonly silentMs: number
 }
 
+/** A living engine shows itself every 5 s; after this long without it, it may be stopped. */
+export const silentLimitMs = 30_000
+
 /**
  * Makes this process the engine of a state directory, with the next epoch. While another one lives, says so instead;
  * `takeOver` goes past it, for one that is stopped: whatever that one does later is refused by its epoch.

@@ -1,7 +1,7 @@
 import type { ArchitectureName } from '#arch/index.ts'
-import type { Image, Lease } from '#clouds/types.ts'
-import type { BuilderRef } from '#src/builder/types.ts'
+import type { Image } from '#clouds/types.ts'
 import type { ErrorFacts, ReleaseOutcome, StepName } from '#src/events.ts'
+import { type LeaseState, applyLease, failLeases } from './leases.ts'
 import type { CollectedArtifact, PlannedDestination, StoredRecord } from './records.ts'
 
 export interface StepState {
@@ -13,27 +13,6 @@ export interface StepState {
   durationMs?: number
   summary?: string
   error?: ErrorFacts
-}
-
-export interface LeaseState {
-  lease: Lease
-  cloud: string
-  purpose: 'build' | 'verify'
-  dataBytes: number
-  /** Milliseconds from boot after which the unprolonged machine ends; absent in old journals. */
-  leaseMs?: number
-  /** The image that it boots instead of the base disk. */
-  image?: Image
-  /** The destination that is verified, `cloud/region`. */
-  target?: string
-  ref?: BuilderRef
-  /** When the machine ends unless it is prolonged again, as last written (RFC 3339). */
-  expires: string
-  /** A step on this machine failed, so it is not gone on with. */
-  failed: boolean
-  /** Left running on purpose, by --keep-builders. */
-  kept: boolean
-  released: boolean
 }
 
 export interface Verification {
@@ -112,7 +91,7 @@ export function apply(state: FactoryState, record: StoredRecord): void {
     state.engine = { epoch, pid, host, startedAt: at }
     return
   }
-  if (applyLease(state, record)) return
+  if (applyLease(state.leases, record)) return
   if (record.type === 'release-opened') {
     const { release, key, owner, imageName, inputs, destinations, at } = record
     const builds = record.builds.map((build) => ({
@@ -139,7 +118,7 @@ function applyToRelease(state: FactoryState, release: ReleaseState, record: Stor
     case 'step-started':
     case 'step-finished':
     case 'step-failed':
-      if (record.type === 'step-failed') failLeases(state, record)
+      if (record.type === 'step-failed') failLeases(state.leases, record)
       return applyStep(release, record)
     case 'container-built':
       release.containers[record.arch] = { imageId: record.imageId, sizeBytes: record.sizeBytes }
@@ -169,65 +148,6 @@ function applyToRelease(state: FactoryState, release: ReleaseState, record: Stor
       )
       if (published) published.verification = verificationOf(record)
     }
-  }
-}
-
-/** Leases stand for themselves: one may be of a release that only the clouds remember. */
-function applyLease(state: FactoryState, record: StoredRecord): boolean {
-  const change = (leaseId: string, changes: Partial<LeaseState>) => {
-    const taken = state.leases.find(({ lease }) => lease.id === leaseId)
-    if (taken) Object.assign(taken, changes)
-    return true
-  }
-  switch (record.type) {
-    case 'lease-taken':
-      return state.leases.push(openLease(record)) > 0
-    case 'lease-found':
-      return state.leases.push(openLease({ ...record, purpose: 'build', dataBytes: 0 })) > 0
-    case 'lease-acquired':
-      return change(record.ref.leaseId, { ref: record.ref as BuilderRef })
-    case 'lease-prolonged':
-      return change(record.leaseId, { expires: record.expires })
-    case 'lease-kept':
-      return change(record.leaseId, { kept: true })
-    case 'lease-released':
-      return change(record.leaseId, { released: true })
-    default:
-      return false
-  }
-}
-
-function openLease(
-  record: Pick<LeaseState, 'lease' | 'cloud' | 'purpose' | 'dataBytes'> & {
-    leaseMs?: number | undefined
-    image?: Image | undefined
-    target?: string | undefined
-  },
-): LeaseState {
-  const { lease, cloud, purpose, dataBytes, leaseMs, image, target } = record
-  return {
-    lease,
-    cloud,
-    purpose,
-    dataBytes,
-    ...(leaseMs === undefined ? {} : { leaseMs }),
-    ...(image === undefined ? {} : { image }),
-    ...(target === undefined ? {} : { target }),
-    expires: lease.expires,
-    failed: false,
-    kept: false,
-    released: false,
-  }
-}
-
-/** What failed on a machine makes that machine one that is not gone on with. */
-function failLeases(state: FactoryState, failed: Extract<StoredRecord, { type: 'step-failed' }>): void {
-  for (const taken of state.leases) {
-    const same =
-      taken.lease.release === failed.release &&
-      taken.lease.arch === failed.arch &&
-      taken.target === failed.target
-    if (same && !taken.released) taken.failed = true
   }
 }
 

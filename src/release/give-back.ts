@@ -2,7 +2,7 @@ import type { ArchitectureName } from '#arch/index.ts'
 import type { BuilderPool } from '#clouds/types.ts'
 import type { Context } from '#src/context.ts'
 import { asFactoryError } from '#src/errors.ts'
-import type { LeaseState } from '#src/journal/replay.ts'
+import type { LeaseState } from '#src/journal/leases.ts'
 import { isFenced, isLost } from './guard.ts'
 import { forgetKeys } from './lease-keys.ts'
 import { budgets, withRetries } from './retries.ts'
@@ -66,7 +66,7 @@ export async function giveBackLeftovers(parts: EngineParts, resuming: string | u
   await Promise.all(left.map((taken) => giveBackQuietly(parts, taken)))
 }
 
-/** Gives back what a release still has rented for an architecture when everything there is done. */
+/** Gives back what a release still has rented for an architecture when nothing more is done there. */
 export async function giveBackDone(scope: ReleaseScope, arch: ArchitectureName): Promise<void> {
   const left = scope.journal
     .state()

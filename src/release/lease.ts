@@ -6,7 +6,7 @@ import type { BuilderPool, Image, Lease } from '#clouds/types.ts'
 import { makeAccess } from '#src/builder/keys.ts'
 import type { BuilderLogin, BuilderRef } from '#src/builder/types.ts'
 import type { StepName } from '#src/events.ts'
-import type { LeaseState } from '#src/journal/replay.ts'
+import type { LeaseState } from '#src/journal/leases.ts'
 import { giveBack } from './give-back.ts'
 import { isFenced } from './guard.ts'
 import { keysDirectory } from './lease-keys.ts'
@@ -33,6 +33,8 @@ interface FrozenLease {
   dataBytes: number
   leaseMs: number
   image?: Image
+  /** Taken by an engine that was cut off. */
+  adopted: boolean
 }
 
 export interface Rented {
@@ -82,7 +84,7 @@ const leaseFailures = new WeakSet<object>()
 async function takeLease(scope: ReleaseScope, request: LeaseRequest): Promise<FrozenLease> {
   for (const known of openLeases(scope, request)) {
     const lives = Date.parse(known.expires) > scope.now() && existsSync(await keysDirectory(known.lease.id))
-    if (lives && !known.failed && !known.kept && known.dataBytes === request.dataBytes) {
+    if (lives && !known.failed && !known.kept && known.dataBytes >= request.dataBytes) {
       return frozenOf(known, request, scope.configuration.limits.lease)
     }
     await giveBack(scope, request, known.lease.id)
@@ -113,7 +115,7 @@ async function takeLease(scope: ReleaseScope, request: LeaseRequest): Promise<Fr
     if (error instanceof Error) leaseFailures.add(error)
     throw error
   }
-  return { lease, dataBytes, leaseMs, ...(image === undefined ? {} : { image }) }
+  return { lease, dataBytes, leaseMs, adopted: false, ...(image === undefined ? {} : { image }) }
 }
 
 function openLeases(scope: ReleaseScope, request: LeaseRequest): LeaseState[] {
@@ -133,7 +135,8 @@ function openLeases(scope: ReleaseScope, request: LeaseRequest): LeaseState[] {
 function frozenOf(known: LeaseState, request: LeaseRequest, leaseMs: number): FrozenLease {
   const { lease, dataBytes } = known
   const image = known.image ?? request.image
-  return { lease, dataBytes, leaseMs: known.leaseMs ?? leaseMs, ...(image === undefined ? {} : { image }) }
+  const frozen = { lease, dataBytes, leaseMs: known.leaseMs ?? leaseMs, adopted: true }
+  return image === undefined ? frozen : { ...frozen, image }
 }
 
 async function acquire(
@@ -143,7 +146,7 @@ async function acquire(
   settled: () => void,
 ): Promise<Rented> {
   const { arch, pool, purpose } = request
-  const { lease, dataBytes, leaseMs, image } = frozen
+  const { lease, dataBytes, leaseMs, image, adopted } = frozen
   let asked = false
   try {
     return await runStep(scope, placeOf(request, 'lease'), { limitMs: acquireLimitMs }, async (ctx) => {
@@ -154,6 +157,8 @@ async function acquire(
       const acquiring = withRetries('renting', budgets.rent, ctx, () => pool.acquire(wanted, lease, ctx))
       const ref = await acquiring.finally(settled)
       scope.journal.append({ type: 'lease-acquired', release: scope.release, ref })
+      // On its resources stands the end that was frozen with the lease, which may be near.
+      if (adopted) await prolong(scope, pool, lease.id, leaseMs)
       return { result: { ref, login: access }, summary: `${ref.machine} from ${request.cloud}` }
     })
   } catch (error) {

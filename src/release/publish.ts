@@ -101,8 +101,10 @@ async function publish(
   })
 }
 
+/** The journal knows the origin of an image from its other records; it stands with the image for when there is no journal. */
 function published(scope: ReleaseScope, image: Image) {
-  return { type: 'image-published', release: scope.release, image } as const
+  const { origin: _, ...journaled } = image
+  return { type: 'image-published', release: scope.release, image: journaled } as const
 }
 
 function artifactOf(scope: ReleaseScope, build: CollectedBuild, destination: PlannedDestination): Artifact {

@@ -36,26 +36,25 @@ export async function reap(
 }
 
 async function reapCloud(cloud: Cloud, options: ReapOptions, ctx: Context): Promise<Reaped[]> {
+  const reaped: Reaped[] = []
   try {
     const first = await lookAt(cloud, options.owner, ctx)
     const over = first.filter((group) => isOver(group, ctx))
-    const left = first.filter((group) => !over.includes(group)).map((group) => leave(cloud, group))
-    if (over.length === 0 || options.dryRun) {
-      return [...left, ...over.map((group) => told(cloud, group, 'would be removed', ctx))].flat()
-    }
+    for (const group of first) if (!over.includes(group)) reaped.push(...leave(cloud, group))
+    if (options.dryRun) for (const group of over) reaped.push(...told(cloud, group, 'would be removed', ctx))
+    if (over.length === 0 || options.dryRun) return reaped
     await ctx.sleep(options.confirmMs)
     const second = await lookAt(cloud, options.owner, ctx)
-    const removed: Reaped[][] = []
     for (const marked of over) {
       const again = second.find(({ name }) => name === marked.name)
       if (!again) continue
-      removed.push(isOver(again, ctx) ? await remove(cloud, again, ctx) : leave(cloud, again))
+      reaped.push(...(isOver(again, ctx) ? await remove(cloud, again, ctx) : leave(cloud, again)))
     }
-    return [...left, ...removed].flat()
   } catch (error) {
     ctx.signal.throwIfAborted()
-    return [{ cloud: cloud.name, action: 'failed', why: asFactoryError(error).message }]
+    reaped.push({ cloud: cloud.name, action: 'failed', why: asFactoryError(error).message })
   }
+  return reaped
 }
 
 /** What goes together: everything of one lease, or one leftover of a publish. */

@@ -141,11 +141,11 @@ async function oneArchitecture(
     )
     for (const result of settled) if (result.status === 'rejected') note(scope, arch, result.reason)
     ok &&= settled.every(({ status }) => status === 'fulfilled')
-    await giveBackDone(scope, arch)
   } catch (error) {
     ok = false
     note(scope, arch, error)
   }
+  if (!isLost(scope.signal)) await giveBackDone(scope, arch)
   scope.listener({ type: 'build-finished', at: scope.now(), arch, ok, durationMs: scope.now() - startedAt })
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FactoryEvent, Listener, ReleaseOutcome } from '#src/events.ts'
-import { engineAtWork } from '#src/journal/engine.ts'
+import { engineAtWork, silentLimitMs } from '#src/journal/engine.ts'
 import { openJournal } from '#src/journal/journal.ts'
 import type { StoredRecord } from '#src/journal/records.ts'
 import type { FactoryState, ReleaseState } from '#src/journal/replay.ts'
@@ -14,8 +14,6 @@ export interface ViewEnd {
 }
 
 const lookEveryMs = 300
-/** A living engine shows itself every 5 s. */
-const silentLimitMs = 30_000
 
 /**
  * Watches the release that another process is making, from what that one writes into the journal, until the release is

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { BuilderRef } from '#src/builder/types.ts'
 import type { Context, Progress } from '#src/context.ts'
+import type { TcpProxy } from '#test/servers/tcp-proxy.ts'
 
 export interface TestContext extends Context {
   readonly told: Progress[]
@@ -22,4 +24,9 @@ export function testContext(signal: AbortSignal = new AbortController().signal):
         throw signal.reason
       }),
   }
+}
+
+/** The builder as it is reached through a proxy. */
+export function behind(proxy: TcpProxy, ref: BuilderRef): BuilderRef {
+  return { ...ref, address: { host: '127.0.0.1', port: proxy.port } }
 }

@@ -1,59 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, readdir, stat, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, readdir, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { describe, expect, test } from 'vitest'
 import { openBuilder } from '#src/builder/session.ts'
-import type { FetchOptions, FetchedFile } from '#src/builder/types.ts'
 import { eventually, startSshServer } from '#test/servers/sshd.ts'
 import type { SshServer } from '#test/servers/sshd.ts'
+import { KiB, MiB, bring, expectSame, sparse, text } from './bring.ts'
 import { testContext } from './test-context.ts'
-
-const KiB = 1024
-const MiB = 1024 * KiB
-
-/** Brings `source` here over a real sshd; answers with what fetch said, where it is and what was told meanwhile. */
-async function bring(server: SshServer, source: string, more: Partial<FetchOptions> = {}) {
-  const ctx = testContext()
-  await using builder = await openBuilder(server.ref, server.access, ctx)
-  const directory = join(server.directory, 'here')
-  await mkdir(directory, { recursive: true })
-  const destination = join(directory, 'disk.raw')
-  const started = builder.fetch(source, destination, {
-    ctx,
-    label: 'x86_64 disk.raw',
-    maxSizeBytes: 64 * 1024 * MiB,
-    ...more,
-  })
-  const fetched = await started.then(
-    (file) => ({ file, error: undefined }),
-    (error: unknown) => ({ file: undefined, error }),
-  )
-  return { ...fetched, destination, ctx, left: await readdir(directory) }
-}
-
-async function sha256sum(path: string): Promise<string> {
-  return (await execa('sha256sum', ['--', path])).stdout.slice(0, 64)
-}
-
-/** A file with the given runs of random or text content, holes elsewhere. */
-async function sparse(path: string, sizeBytes: number, runs: readonly [number, Buffer][]): Promise<string> {
-  await using file = await open(path, 'w')
-  await file.truncate(sizeBytes)
-  for (const [offset, bytes] of runs) await file.write(bytes, 0, bytes.length, offset)
-  await file.sync()
-  return path
-}
-
-async function expectSame(source: string, destination: string, file: FetchedFile | undefined): Promise<void> {
-  expect(file?.sha256).toBe(await sha256sum(source))
-  expect(await sha256sum(destination)).toBe(file?.sha256)
-  expect(file?.sizeBytes).toBe((await stat(source)).size)
-  expect((await stat(destination)).mode & 0o777).toBe(0o600)
-}
-
-const text = (bytes: number) =>
-  Buffer.from('a line that gets smaller\n'.repeat(bytes / 25 + 1)).subarray(0, bytes)
 
 describe('every shape of file arrives with the digest that sha256sum says', () => {
   const shapes: [string, number, [number, Buffer][]][] = [

@@ -37,7 +37,9 @@ export function startRun(
     pointsFile: join(directory, `points-${runs++}`),
   }
   const [command, ...words] = [...under, process.execPath, program, JSON.stringify(options)]
-  return execa(command as string, words, { reject: false, timeout: limitMs })
+  // Compiling what hundreds of runs import anew each time costs a third of them.
+  const env = { NODE_COMPILE_CACHE: join(tmpdir(), 'factory-chaos-compiled') }
+  return execa(command as string, words, { reject: false, timeout: limitMs, env })
 }
 
 let runs = 0

@@ -5,7 +5,7 @@ import { cloudConfigurations, openCloud } from '#clouds/index.ts'
 import { domainXml } from '#clouds/libvirt/domain.ts'
 import { proxyCommand } from '#clouds/libvirt/hypervisor.ts'
 import { marksFromXml, marksToXml } from '#clouds/libvirt/lease-marks.ts'
-import { volumesOfLease } from '#clouds/libvirt/lease-names.ts'
+import { prolongedMark, prolongedUntil, volumesOfLease } from '#clouds/libvirt/lease-names.ts'
 import { parseXml, select } from '#clouds/libvirt/xml.ts'
 
 interface JsonSchema {
@@ -90,6 +90,14 @@ test('the same hypervisor twice is refused', async () => {
   await expect(opened).rejects.toMatchObject({ code: 'hypervisor-named-twice' })
 })
 
+test('for root the session is the system’s hypervisor, so naming both is refused', async () => {
+  const uri = ['qemu:///system', 'qemu:///session']
+  const configuration = cloudConfigurations.libvirt.parse({ kind: 'libvirt', uri })
+  const opened = openCloud('hv', configuration, { owner: 'o', stateDirectory: '/tmp/factory-test-unused' })
+  if (process.getuid?.() !== 0) return expect((await opened).images!.regions).toEqual(['local', 'session'])
+  await expect(opened).rejects.toMatchObject({ code: 'hypervisor-named-twice' })
+})
+
 const marks = {
   lease: 'x86-64-0123',
   owner: `o"'<&>`,
@@ -103,6 +111,7 @@ test('what goes into a definition comes out of it unchanged, whatever characters
   const path = `/pool/a "b" <c> & 'd'.raw`
   const definition = domainXml({
     name: 'factory-x',
+    uuid: '6e3cd5f0-0f5b-4d0b-9f0e-3c1b5c7f4a11',
     arch: 'x86_64',
     type: 'qemu',
     cpus: 2,
@@ -133,6 +142,8 @@ test('the volumes of one lease are never taken for those of another', () => {
     'factory-a.qcow2',
     'factory-a-data.raw',
     'factory-a-console.log.0',
+    'factory-a.until-2026-01-01T00_00_00Z',
+    'factory-a.until-never',
     'factory-a-data.qcow2',
     'factory-a-data.json',
     'factory-ab.qcow2',
@@ -142,6 +153,7 @@ test('the volumes of one lease are never taken for those of another', () => {
     'factory-a.qcow2',
     'factory-a-data.raw',
     'factory-a-console.log.0',
+    'factory-a.until-2026-01-01T00_00_00Z',
     'factory-a.json',
   ])
   expect(volumesOfLease(names, 'a-data')).toEqual(['factory-a-data.qcow2', 'factory-a-data.json'])
@@ -151,3 +163,13 @@ test('the way to a hypervisor never turns checks off and never takes a host for 
   const argv = proxyCommand({ options: ['-o', 'StrictHostKeyChecking=yes'], destination: '-oEvil' }, 2222)
   expect(argv.slice(-2)).toEqual(['--', '-oEvil'])
 })
+
+test.each(['2026-01-01T00:00:00Z', '2026-01-01T00:00:00.123+02:00'])(
+  'a mark of a prolonged lease says %s by its name, in no character that QEMU would read as a protocol',
+  (expires) => {
+    const name = prolongedMark('a-1', expires)
+    expect(name).toMatch(/^[\w.+-]+$/)
+    expect(prolongedUntil(name, 'a-1')).toBe(expires)
+    expect(prolongedUntil(name, 'a')).toBeUndefined()
+  },
+)

@@ -1,18 +1,18 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { statSync } from 'node:fs'
 import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { cloudConfigurations, openCloud } from '#clouds/index.ts'
 import { imageVolumeNames } from '#clouds/libvirt/image-marker.ts'
+import type { LeaseMarks } from '#clouds/libvirt/lease-marks.ts'
 import { probeGuests } from '#clouds/libvirt/probe-guest.ts'
-import type { BuilderSpec, Cloud, ImageKey } from '#clouds/types.ts'
+import type { BuilderSpec, Cloud, ImageKey, Lease } from '#clouds/types.ts'
 import { makeAccess } from '#src/builder/keys.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import type { CloudFixture } from '#test/contract/cloud.ts'
 import { type TestPool, createTestPool, localUri, putVolume } from './libvirt-pool.ts'
+import { type OwnProcess, callInOwnProcess } from './own-process.ts'
 
 export interface LibvirtFixture extends CloudFixture {
   readonly pool: TestPool
@@ -21,6 +21,11 @@ export interface LibvirtFixture extends CloudFixture {
   open(overrides?: object, stateDirectory?: string): Promise<Cloud>
   /** Writes a raw artifact: that many MiB of content that nobody else has, then a hole. */
   makeArtifact(name: string, contentMiB: number, sizeMiB: number): Promise<Artifact>
+  /** Starts a publish in a process of its own and returns while the content is on its way. */
+  startPublish(artifact: Artifact, key: ImageKey): Promise<OwnProcess>
+  /** Starts a call in a process of its own. */
+  startAcquire(spec: BuilderSpec, lease: Lease): OwnProcess
+  startTryGuest(marks: LeaseMarks): OwnProcess
 }
 
 export const tinyBase = 'tiny.raw'
@@ -53,6 +58,17 @@ export async function createLibvirtFixture(): Promise<LibvirtFixture> {
   const makeArtifact = (name: string, contentMiB: number, sizeMiB: number) =>
     writeArtifact(join(directory, name), contentMiB, sizeMiB)
 
+  const settings = { configuration: cloudConfigurations.libvirt.parse(written), owner, stateDirectory }
+  const startPublish = async (artifact: Artifact, key: ImageKey) => {
+    const publisher = callInOwnProcess(settings, 'publish', artifact, key)
+    const volume = join(pool.path, imageVolumeNames(key).volume)
+    const hasContent = () => (statSync(volume, { throwIfNoEntry: false })?.blocks ?? 0) > 0
+    while (!hasContent() && !publisher.hasEnded()) {
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+    return publisher
+  }
+
   return {
     owner,
     pool,
@@ -67,10 +83,12 @@ export async function createLibvirtFixture(): Promise<LibvirtFixture> {
     async plantForeign(key) {
       await putVolume(pool, imageVolumeNames(key).volume, join(directory, tinyBase))
     },
+    startPublish,
     async killPublish(artifact, key) {
-      const settings = { owner, stateDirectory }
-      await publishAndKill(pool, written, settings, artifact, key)
+      await (await startPublish(artifact, key)).kill()
     },
+    startAcquire: (spec, lease) => callInOwnProcess(settings, 'acquire', spec, lease),
+    startTryGuest: (marks) => callInOwnProcess(settings, 'tryGuest', marks),
     async [Symbol.asyncDispose]() {
       await pool[Symbol.asyncDispose]()
       await rm(directory, { recursive: true, force: true })
@@ -88,36 +106,4 @@ async function writeArtifact(path: string, contentMiB: number, sizeMiB: number):
   const sha256 = hash.digest('hex')
   const contentBytes = content.length
   return { arch: 'x86_64', format: 'raw', path, sha256, sizeBytes, virtualBytes: sizeBytes, contentBytes }
-}
-
-const publisher = `
-import { openCloud } from '#clouds/index.ts'
-const [configuration, settings, artifact, key] = JSON.parse(process.argv[1])
-const cloud = await openCloud('test', configuration, settings)
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
-await cloud.images.publish(artifact, key, { signal: AbortSignal.timeout(60000), emit() {}, log() {}, now: Date.now, sleep })
-`
-
-/** The publisher and its virsh are one process group, killed as soon as the volume of the image has some content. */
-async function publishAndKill(
-  pool: TestPool,
-  written: object,
-  settings: object,
-  artifact: Artifact,
-  key: ImageKey,
-): Promise<void> {
-  const { volume } = imageVolumeNames(key)
-  const configuration = cloudConfigurations.libvirt.parse(written)
-  const words = JSON.stringify([configuration, settings, artifact, key])
-  const cwd = new URL('../..', import.meta.url).pathname
-  const argv = ['--input-type=module', '--eval', publisher, words]
-  const child = spawn(process.execPath, argv, { cwd, detached: true, stdio: ['ignore', 'ignore', 'inherit'] })
-  const ended = once(child, 'exit')
-  const hasContent = () => (statSync(join(pool.path, volume), { throwIfNoEntry: false })?.blocks ?? 0) > 0
-  while (!hasContent() && child.exitCode === null) {
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-  process.kill(-child.pid!, 'SIGKILL')
-  await ended
-  if (child.exitCode !== null) throw new Error('the kill came too late')
 }

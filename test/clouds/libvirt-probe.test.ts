@@ -46,6 +46,25 @@ test('a guest that gets nowhere is ended when its time is over', async () => {
   expect(await virsh('list', '--all', '--name')).not.toContain(marks.lease)
 })
 
+test('a guest on trial ends when the factory is killed, also one that hangs', async () => {
+  const marks = probeMarks()
+  const trial = fixture.startTryGuest(marks)
+  while (!(await virsh('list', '--name')).includes(marks.lease)) expect(trial.hasEnded()).toBe(false)
+  await trial.kill()
+  await expect.poll(() => virsh('list', '--all', '--name'), { timeout: 20_000 }).not.toContain(marks.lease)
+  const left = (await fixture.pool.files()).filter((name) => name.includes(marks.lease))
+  expect(left).toContain(`factory-${marks.lease}.json`)
+  await (await fixture.open()).builders!.release(marks.lease, testContext())
+})
+
+test('a trial that cannot start says why, and leaves nothing', async () => {
+  const before = await fixture.pool.files()
+  const marks = { ...probeMarks(), arch: 'aarch64' } as const
+  const tried = tryGuest(await openTestPool(), 'kvm', marks, 40_000, testContext())
+  await expect(tried).rejects.toMatchObject({ code: 'emulator-missing', class: 'user' })
+  expect(await fixture.pool.files()).toEqual(before)
+})
+
 test('KVM is taken or refused by trial, and the verdict with its reason is remembered', async () => {
   const ctx = testContext()
   const state = join(fixture.directory, 'probe-state')

@@ -56,7 +56,7 @@ describe('when the files that the configuration names are gone', () => {
     expect(stderr).toContain('[no-builder-rented]')
   })
 
-  test.each(['plan', 'release', 'doctor'])('factory %s names them', async (command) => {
+  test.each(['plan', 'release'])('factory %s names them', async (command) => {
     await using workspace = await afterRelease()
     const { exitCode, stderr } = await factory(workspace, command)
     expect(exitCode).toBe(2)

@@ -41,7 +41,16 @@ export function newLease(owner: string, arch: Lease['arch']): Lease {
 export function imageKey(cloud: Cloud, owner: string, artifact: Artifact, name = 'contract'): ImageKey {
   const { arch, sha256, format } = artifact
   const region = cloud.images!.regions[0]!
-  return { cloud: cloud.name, region, arch, sha256, format, name: `${name}-${arch}`, release: 'test', owner }
+  const pushedDigest = `sha256:${'d'.repeat(64)}`
+  const origin = {
+    releaseKey: 'key',
+    buildKey: `key-${arch}`,
+    identity: 'test 1',
+    imageName: name,
+    pushedDigest,
+  }
+  const place = { cloud: cloud.name, region, arch }
+  return { ...place, sha256, format, name: `${name}-${arch}`, release: 'test', owner, origin }
 }
 
 /** What every cloud must do; a cloud's own test calls this with its fixture. */
@@ -83,6 +92,36 @@ export function cloudContract(kind: string, makeFixture: () => Promise<CloudFixt
       await (await fixture.open()).builders!.release('t-never-rented', testContext())
     })
 
+    test('shows the new end on everything of a lease that was prolonged', async () => {
+      const { owner, spec } = fixture
+      const ctx = testContext()
+      const lease = newLease(owner, spec.arch)
+      const cloud = await fixture.open()
+      const inHours = (hours: number) => new Date(Date.now() + hours * 3_600_000).toISOString()
+      const ends = [inHours(2), inHours(4)] as const
+      await cloud.builders!.acquire(spec, lease, ctx)
+      try {
+        for (const end of [ends[0], ends[1], ends[1]]) {
+          await (await fixture.open()).builders!.prolong(lease.id, end, ctx)
+        }
+        const found = await gather(cloud.builders!.find(owner, ctx))
+        expect(found.some(({ kind }) => kind === 'machine')).toBe(true)
+        expect(new Set(found.map(({ leaseId, expires }) => `${leaseId} ${expires}`))).toEqual(
+          new Set([`${lease.id} ${ends[1]}`]),
+        )
+      } finally {
+        await cloud.builders!.release(lease.id, ctx)
+      }
+      expect(await gather(cloud.builders!.find(owner, ctx))).toEqual([])
+    })
+
+    test('says that a lease is gone when the machine to prolong is not there', async () => {
+      const { builders } = await fixture.open()
+      const end = new Date(Date.now() + 3_600_000).toISOString()
+      const gone = { code: 'lease-gone', class: 'infra' }
+      await expect(builders!.prolong('t-never-rented', end, testContext())).rejects.toMatchObject(gone)
+    })
+
     test('publishes an image once, finds it by its content, lists it, and removes it twice', async () => {
       const { owner, artifact } = fixture
       const ctx = testContext()
@@ -98,6 +137,7 @@ export function cloudContract(kind: string, makeFixture: () => Promise<CloudFixt
         sha256: artifact.sha256,
         sizeBytes: artifact.virtualBytes,
         release: 'test',
+        origin: key.origin,
       })
       const cloud = await fixture.open()
       expect(await cloud.images!.find(key, ctx)).toEqual(image)
@@ -135,6 +175,38 @@ export function cloudContract(kind: string, makeFixture: () => Promise<CloudFixt
       expect(await cloud.images!.find(key, ctx)).toBeUndefined()
       expect(await gather(cloud.images!.list(ctx))).toEqual([])
       const image = await cloud.images!.publish(artifact, key, ctx)
+      expect(await cloud.images!.find(key, ctx)).toEqual(image)
+      expect(await gather(cloud.images!.leftovers(owner, ctx))).toEqual([])
+      await cloud.images!.remove(image, ctx)
+    })
+
+    test('finds what a killed publish left, for its owner and with an end, and discards it twice', async () => {
+      const { owner, artifact } = fixture
+      const ctx = testContext()
+      const cloud = await fixture.open()
+      const key = imageKey(cloud, owner, artifact, 'left')
+      await fixture.killPublish(artifact, key)
+      expect(await gather(cloud.images!.leftovers('somebody-else', ctx))).toEqual([])
+      const leftovers = await gather(cloud.images!.leftovers(owner, ctx))
+      const { region, arch, release } = key
+      expect(leftovers).toMatchObject([{ kind: 'image', region, owner, arch, release }])
+      const [leftover] = leftovers
+      expect(Date.parse(leftover!.expires!)).toBeGreaterThan(Date.now())
+      await cloud.images!.discard(leftover!, ctx)
+      await cloud.images!.discard(leftover!, ctx)
+      expect(await gather(cloud.images!.leftovers(owner, ctx))).toEqual([])
+      expect(await cloud.images!.find(key, ctx)).toBeUndefined()
+    })
+
+    test('does not discard what has become a complete image meanwhile', async () => {
+      const { owner, artifact } = fixture
+      const ctx = testContext()
+      const cloud = await fixture.open()
+      const key = imageKey(cloud, owner, artifact, 'finished')
+      await fixture.killPublish(artifact, key)
+      const [leftover] = await gather(cloud.images!.leftovers(owner, ctx))
+      const image = await cloud.images!.publish(artifact, key, ctx)
+      await cloud.images!.discard(leftover!, ctx)
       expect(await cloud.images!.find(key, ctx)).toEqual(image)
       await cloud.images!.remove(image, ctx)
     })

@@ -23,6 +23,10 @@ export interface Workspace extends AsyncDisposable {
   /** What everything of this workspace is called in libvirt. */
   name: string
   containerfile: string
+  /** The state directory. */
+  state: string
+  /** Starts one command line of the factory, to be ended by SIGKILL after that many milliseconds unless it has ended. */
+  killAfter(ms: number, ...words: string[]): Promise<{ killed: boolean; exitCode: number; stderr: string }>
   /** Runs one command line of the factory in this workspace. */
   factory(...words: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }>
   /** Runs `factory release` with NDJSON events; `onEvent` may act while it runs. */
@@ -68,6 +72,14 @@ export async function openWorkspace(change: (configuration: LabFile) => void = (
     directory,
     name,
     containerfile: join(directory, 'context', 'Containerfile'),
+    state: join(directory, 'state'),
+    async killAfter(ms, ...words) {
+      const process = run(words)
+      const timer = setTimeout(() => process.kill('SIGKILL'), ms)
+      const { exitCode, signal, stderr } = await process
+      clearTimeout(timer)
+      return { killed: signal === 'SIGKILL', exitCode: exitCode ?? -1, stderr }
+    },
     async factory(...words) {
       const { exitCode, stdout, stderr } = await run(words)
       return { exitCode: exitCode ?? -1, stdout, stderr }
@@ -123,6 +135,7 @@ export interface LabFile {
   builders: Record<string, string[]>
   publish: { to: string; arch: string[]; format: string; verify?: boolean }[]
   require: string
+  limits?: Record<string, string>
 }
 
 /** Keeps only these architectures in a configuration. */

@@ -14,28 +14,43 @@ function failures(events: readonly FactoryEvent[]) {
   return events.flatMap((event) => (event.type === 'step-failed' ? [event] : []))
 }
 
-test('a RUN that fails on one architecture and a builder that loses its network fail alone; the rest is finished', async () => {
+test('a RUN that fails and a builder that loses its network fail alone; a full disk is grown; the rest is finished', async () => {
   await using workspace = await openWorkspace(only('x86_64', 'aarch64', 's390x'))
   await appendFile(
     workspace.containerfile,
-    '\nRUN if [ "$(uname -m)" = s390x ]; then echo only here; exit 7; fi\n',
+    [
+      '\nRUN if [ "$(uname -m)" = s390x ]; then echo only here; exit 7; fi',
+      // More than the first data disk has, less than the second one.
+      'RUN if [ "$(uname -m)" = x86_64 ]; then fallocate -l 1400M /fill && rm /fill; fi\n',
+    ].join('\n'),
   )
-  let cut: Promise<unknown> | undefined
+  const cuts: Promise<unknown>[] = []
   const run = await workspace.release([], (event) => {
-    if (cut || event.type !== 'step-started' || event.step !== 'container' || event.arch !== 'aarch64') return
-    cut = cutNetwork(workspace.domains, 'aarch64')
+    if (event.type !== 'step-started' || event.step !== 'container' || event.arch !== 'aarch64') return
+    cuts.push(cutNetwork(workspace.domains, 'aarch64'))
   })
-  await cut
+  await Promise.all(cuts)
+  expect(cuts, 'a lost machine is replaced, once').toHaveLength(2)
   const failed = failures(run.events)
   expect(run.exitCode, JSON.stringify(failed)).toBe(3)
 
   const failing = failed.find(({ arch }) => arch === 's390x')
   expect(failing?.error).toMatchObject({ code: 'containerfile-failed', class: 'user' })
   expect(failing?.error.message).toContain('s390x')
-  const cutOff = failed.find(({ arch }) => arch === 'aarch64')
-  expect(cutOff?.error).toMatchObject({ code: 'builder-unreachable', class: 'infra' })
-  expect(cutOff?.error.hint).toBeTruthy()
-  expect(failed.filter(({ arch }) => arch === 'x86_64')).toEqual([])
+  const cutOff = failed.filter(({ arch }) => arch === 'aarch64')
+  expect(cutOff).toHaveLength(2)
+  for (const { error } of cutOff) {
+    expect(error).toMatchObject({ code: 'builder-unreachable', class: 'infra' })
+    expect(error.hint).toBeTruthy()
+  }
+  const full = failed.filter(({ arch }) => arch === 'x86_64')
+  expect(full.map(({ error }) => error.class)).toEqual(['disk-full'])
+  expect(run.events).toContainEqual(
+    expect.objectContaining({
+      type: 'warning',
+      message: expect.stringContaining('disk was full: once more with'),
+    }),
+  )
 
   const { stdout } = await workspace.factory('images', '--json')
   expect(JSON.parse(stdout)).toMatchObject([{ arch: 'x86_64', verified: 'passed', state: 'incomplete' }])
@@ -51,13 +66,29 @@ test('Ctrl-C gives the builder back and prints how to go on; the same release go
     if (event.type === 'step-started' && event.step === 'prepare') process.kill('SIGINT')
   })
   expect(run.exitCode).toBe(130)
-  expect(run.stderr).toMatch(/Go on with: FACTORY_HOME=\S+ 'npx' 'factory' 'release'/)
+  expect(run.stderr).toMatch(/Go on with: FACTORY_HOME=\S+ npx factory release/)
   expect(await workspace.domains()).toEqual([])
   expect(await workspace.leftovers()).toEqual([])
   const { stdout } = await workspace.factory('status', '--json')
   expect(JSON.parse(stdout)).toMatchObject({ outcome: 'interrupted', leases: [] })
   const plan = await workspace.factory('plan')
   expect(plan.stdout).toContain('did not finish s390x')
+})
+
+test('a machine that does not answer in time is replaced once and then told, with its name and the time', async () => {
+  await using workspace = await openWorkspace((file) => {
+    only('s390x')(file)
+    file.limits = { boot: '2s' }
+  })
+  const run = await workspace.release([])
+  expect(run.exitCode).toBe(1)
+  const failed = failures(run.events)
+  expect(failed.map(({ step, error }) => `${step} ${error.code}`)).toEqual(
+    Array(2).fill('prepare builder-unreachable'),
+  )
+  expect(failed[0]?.error.message).toMatch(/factory-s390x-\S+ .* did not answer over SSH within 2/)
+  expect(await workspace.domains()).toEqual([])
+  expect(await workspace.leftovers()).toEqual([])
 })
 
 test('a pool that does not exist is said before anything is rented, with the pools that do', async () => {

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { beforeAll, test } from 'vitest'
 import { parse } from 'yaml'
+import { openInQemu } from '#test/clouds/open-files.ts'
 import { architectureNames, type ArchitectureName } from '#arch/index.ts'
 import { libvirtConfiguration } from '#clouds/libvirt/config.ts'
 import { createLibvirtCloud } from '#clouds/libvirt/index.ts'
@@ -15,8 +16,8 @@ import { openBuilder } from '#src/builder/session.ts'
 import type { Builder } from '#src/builder/types.ts'
 import type { Context } from '#src/context.ts'
 import { builderBaseDisk } from './base-disk.ts'
-import { labUri } from './libvirt.ts'
-import { ensureLabPools } from './pool.ts'
+import { labUri, virsh } from './libvirt.ts'
+import { ensureLabPools, labPools } from './pool.ts'
 
 const ctx: Context = {
   signal: new AbortController().signal,
@@ -35,7 +36,7 @@ beforeAll(async () => {
 
 // The end-to-end tests rent all four; the end of a lease is proven on a PCI and on a channel-I/O machine.
 test.concurrent.for(['x86_64', 's390x'] as const)(
-  'the base disk for %s boots into a running system that runs containers, and is gone when its lease ended',
+  'the base disk for %s boots into a running system that runs containers, and is gone with its disks when its lease ended',
   async (arch, { expect }) => {
     const started = Date.now()
     await using machine = await startMachine(arch)
@@ -52,8 +53,14 @@ test.concurrent.for(['x86_64', 's390x'] as const)(
       `${arch}: first answer ${answeredMs} ms, started ${startedMs} ms, all ${Date.now() - started} ms`,
     )
 
+    const remaining = ['-console.log', '.json']
+    expect(await volumesOf(machine.name)).toEqual(remaining)
+    expect((await openInQemu(machine.name)).length).toBeGreaterThan(remaining.length)
     await endLease(builder)
+    await builder[Symbol.asyncDispose]()
     await expect.poll(() => isDefined(machine.name), { timeout: 60_000, interval: 500 }).toBe(false)
+    expect(await openInQemu(machine.name), 'QEMU held the last of them').toEqual([])
+    expect(await volumesOf(machine.name)).toEqual(remaining)
   },
 )
 
@@ -104,6 +111,19 @@ podman run --rm --privileged --network=host localhost/built sh -c 'read line < /
 async function endLease(builder: Builder): Promise<void> {
   const script = `mkdir -p ${dirname(leaseUntilFile)}; read -r up _ < /proc/uptime; echo "\${up%.*}" > ${leaseUntilFile}`
   await builder.exec(['bash', '-eu', '-c', script])
+}
+
+/** What is in the pool's directory and in the pool, which must be the same, without the name of the machine. */
+async function volumesOf(name: string): Promise<string[]> {
+  const { stdout } = await virsh(['pool-dumpxml', labPools.builders])
+  const path = /<path>([^<]+)<\/path>/.exec(stdout)![1]!
+  const files = await readdir(path)
+  await virsh(['pool-refresh', labPools.builders])
+  const listed = (await virsh(['vol-list', labPools.builders])).stdout
+  const ours = files.filter((file) => file.startsWith(name)).toSorted()
+  const unlisted = ours.filter((file) => !listed.includes(file))
+  if (unlisted.length > 0) throw new Error(`the pool does not know ${unlisted.join(', ')}`)
+  return ours.map((file) => file.slice(name.length))
 }
 
 async function isDefined(name: string): Promise<boolean> {

@@ -123,7 +123,7 @@ async function addLayer(directory: string, layer: Layer): Promise<Descriptor> {
     if (error.code !== 'EEXIST') return copyFile(layer.path, path)
   })
   return {
-    mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip',
+    mediaType: 'application/vnd.oci.image.layer.v1.tar+zstd',
     digest: layer.digest,
     size: layer.sizeBytes,
   }

@@ -134,7 +134,7 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
         world.calls.push(`publish ${key.arch}`)
         fail('publish', key.arch, name)
         if (world.images.has(`${key.arch} ${key.sha256}`)) throw new Error('published twice')
-        const { cloud, region, arch, format, sha256, release } = key
+        const { cloud, region, arch, format, sha256, release, origin } = key
         const image: Image = {
           cloud,
           kind: 'libvirt',
@@ -146,6 +146,7 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
           sha256,
           sizeBytes: artifact.virtualBytes,
           release,
+          origin,
         }
         world.images.set(`${arch} ${sha256}`, image)
         return image

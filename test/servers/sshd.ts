@@ -16,6 +16,8 @@ export interface SshServer extends AsyncDisposable {
   readonly access: Access
   /** A directory of this server, removed with it. */
   readonly directory: string
+  /** What the server wrote so far; with `LogLevel DEBUG1` every login that was asked for and every command. */
+  log(): string
   /** Breaks every connection as if the machine's network were cut; commands that run go on. */
   cutConnections(): Promise<number>
   /** Stops listening and breaks every connection. */
@@ -46,6 +48,7 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Ss
   }
   await mkdir('/run/sshd', { recursive: true, mode: 0o755 })
   let daemon: ChildProcess | undefined
+  let log = ''
 
   async function start(): Promise<void> {
     daemon = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', configuration], {
@@ -54,9 +57,10 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Ss
     const stderr = daemon.stderr
     if (!stderr) throw new Error('sshd has no standard error')
     for await (const text of stderr.iterator({ destroyOnReturn: false })) {
+      log += String(text)
       if (String(text).includes('Server listening')) break
     }
-    stderr.resume()
+    stderr.on('data', (text) => (log += String(text)))
     if (daemon.exitCode !== null) throw new Error(`sshd ended with ${daemon.exitCode}`)
   }
 
@@ -87,6 +91,7 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Ss
     },
     access,
     directory,
+    log: () => log,
     cutConnections,
     stop,
     start,

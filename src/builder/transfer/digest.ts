@@ -15,8 +15,11 @@ export interface RunningDigest extends AsyncDisposable {
   result(): Promise<string>
 }
 
-/** Starts hashing a file that is still being written; disposing of it gives up. */
-export function startDigest(path: string, layout: Layout): RunningDigest {
+/**
+ * Starts hashing a file that is still being written; disposing of it gives up. Hashing what a builder says is a file of
+ * many terabytes takes hours, all holes though it may be: when the signal is aborted, the result is its reason.
+ */
+export function startDigest(path: string, layout: Layout, signal: AbortSignal): RunningDigest {
   const shared = new SharedArrayBuffer(8)
   const written = new BigInt64Array(shared)
   const task: DigestTask = { path, shared, ...layout }
@@ -24,7 +27,13 @@ export function startDigest(path: string, layout: Layout): RunningDigest {
     workerData: task,
     resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 2 },
   })
-  const answer = once(worker, 'message').then(([digest]) => digest as string)
+  const answer = once(worker, 'message', { signal }).then(
+    ([digest]) => digest as string,
+    (error: unknown) => {
+      signal.throwIfAborted()
+      throw error
+    },
+  )
   answer.catch(() => {})
 
   function tell(offset: number): void {

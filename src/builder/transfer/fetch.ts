@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import pLimit from 'p-limit'
 import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
-import { formatBytes } from '#src/units.ts'
+import { formatBytes, formatDuration } from '#src/units.ts'
 import type { OpenSsh } from '../openssh.ts'
 import type { Shell } from '../shell.ts'
 import type { FetchedFile, FetchOptions } from '../types.ts'
@@ -40,7 +40,7 @@ export async function fetchFile(
     } catch (error) {
       options.ctx.signal.throwIfAborted()
       const again = error instanceof FactoryError && passing.has(error.code)
-      if (!again || tries === attempts) throw await localCause(error, destination)
+      if (!again || tries === attempts) throw error
       options.ctx.emit({ message: `${options.label}: ${error.message}; once more from the beginning` })
       await options.ctx.sleep(500 * tries)
     }
@@ -69,8 +69,10 @@ async function fetchOnce(
     await rename(localPath, destination)
     return fetched
   } catch (error) {
+    const late = overtime(error, progress.signal, ctx, remotePath, limitMs)
+    const failure = await localCause(late, destination)
     await rm(localPath, { force: true })
-    throw overtime(error, progress.signal, ctx, remotePath, limitMs)
+    throw failure
   }
 }
 
@@ -85,11 +87,22 @@ async function freeSpace(destination: string): Promise<number> {
   return bavail * bsize
 }
 
-/** A full disk here shows as a write that fails, in us or in ssh; nobody should have to guess it from that. */
+/**
+ * A full disk here shows as a write that fails, in us or in ssh, which says nothing about it but ends; nobody should
+ * have to guess it from that. To be asked while the partial file still takes its space.
+ */
 async function localCause(error: unknown, destination: string): Promise<unknown> {
   const freeBytes = await freeSpace(destination)
-  const full = (error as NodeJS.ErrnoException).code === 'ENOSPC' || freeBytes < reserveBytes / 4
+  const interrupted = error instanceof FactoryError && passing.has(error.code)
+  const full = ranOutOfSpace(error) || (interrupted && freeBytes < reserveBytes / 4)
   return full ? noSpace(destination, freeBytes, undefined, error) : error
+}
+
+function ranOutOfSpace(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOSPC') return true
+  }
+  return false
 }
 
 function noSpace(
@@ -119,7 +132,7 @@ function overtime(
   if (ctx.signal.aborted || reason?.name !== 'TimeoutError') return error
   return new FactoryError({
     code: 'transfer-too-slow',
-    message: `the transfer of ${remotePath} did not finish within ${Math.round(limitMs / 60_000)} min`,
+    message: `the transfer of ${remotePath} did not finish within ${formatDuration(limitMs)}`,
     hint: 'Look at the network between here and the builder.',
     class: 'timeout',
     cause: error,

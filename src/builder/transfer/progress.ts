@@ -7,6 +7,8 @@ export interface TransferProgress extends Disposable {
   readonly signal: AbortSignal
   /** Bytes of the file that have arrived; to be called often. */
   moved(doneBytes: number): void
+  /** Waits for work of this machine alone, in which nothing needs to move. */
+  ownWork<T>(work: Promise<T>): Promise<T>
 }
 
 export interface ProgressOptions {
@@ -44,6 +46,14 @@ export function watchTransfer(ctx: Context, options: ProgressOptions): TransferP
       shownAt = now
       const total = Math.max(options.totalBytes, doneBytes)
       ctx.emit({ message: options.label, done: doneBytes, total, unit: 'bytes' })
+    },
+    async ownWork(work) {
+      clearTimeout(timer)
+      try {
+        return await work
+      } finally {
+        timer = setTimeout(giveUp, stallLimitMs)
+      }
     },
     [Symbol.dispose]() {
       clearTimeout(timer)

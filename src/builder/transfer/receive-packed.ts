@@ -44,19 +44,23 @@ export async function receivePacked(receipt: Receipt): Promise<FetchedFile> {
   try {
     stream.on('data', (bytes: Buffer) => hash.update(bytes))
     fetched = await pipeline(stream, createZstdDecompress({ chunkSize: chunkBytes }), (source) =>
-      writeExtents(receipt, source as AsyncIterable<Buffer>),
+      writeExtents(receipt, source as AsyncIterable<Buffer>, signal),
     )
   } catch (error) {
     failure = error
     if (error instanceof FactoryError) stop.abort(error)
   }
-  const sent = await senderDigest(sender, remotePath, signal)
+  const sent = await senderDigest(sender, remotePath, signal, failure)
   if (failure !== undefined) throw corrupt(remotePath, 'it does not unpack', failure)
   if (hash.digest('hex') !== sent) throw corrupt(remotePath, 'its sha256 is not what the builder says')
   return fetched as FetchedFile
 }
 
-async function writeExtents(receipt: Receipt, source: AsyncIterable<Buffer>): Promise<FetchedFile> {
+async function writeExtents(
+  receipt: Receipt,
+  source: AsyncIterable<Buffer>,
+  signal: AbortSignal,
+): Promise<FetchedFile> {
   const { file, localPath, progress, maxSizeBytes, sizeBytes } = receipt
   const tar = readSparseTar({ name: basename(receipt.remotePath), maxSizeBytes })
   const writer = gatherWrites(file)
@@ -68,7 +72,7 @@ async function writeExtents(receipt: Receipt, source: AsyncIterable<Buffer>): Pr
     if (!digest && tar.layout) {
       if (tar.layout.sizeBytes !== sizeBytes) throw corrupt(receipt.remotePath, 'its size changed')
       await file.truncate(sizeBytes)
-      digest = resources.use(startDigest(localPath, tar.layout))
+      digest = resources.use(startDigest(localPath, tar.layout, signal))
     }
     for (const piece of pieces) {
       contentBytes += piece.bytes.length
@@ -80,7 +84,7 @@ async function writeExtents(receipt: Receipt, source: AsyncIterable<Buffer>): Pr
   tar.end()
   await writer.flush()
   if (!digest || !tar.layout) throw corrupt(receipt.remotePath, 'it ended too early')
-  const [sha256] = await Promise.all([digest.result(), file.sync()])
+  const [sha256] = await progress.ownWork(Promise.all([digest.result(), file.sync()]))
   return { sha256, sizeBytes, contentBytes, extents: tar.layout.extents }
 }
 
@@ -92,8 +96,7 @@ function gatherWrites(file: FileHandle) {
 
   async function flush(): Promise<number | undefined> {
     if (length === 0) return undefined
-    const { bytesWritten } = await file.writev(pieces, offset)
-    if (bytesWritten !== length) throw new Error('a write was cut short')
+    await writeAll(file, pieces, offset, length)
     const end = offset + length
     pieces = []
     length = 0
@@ -111,4 +114,17 @@ function gatherWrites(file: FileHandle) {
       return end
     },
   }
+}
+
+/** A disk that fills up takes the first part of a write; only the next one says why it takes no more. */
+async function writeAll(
+  file: FileHandle,
+  pieces: readonly Buffer[],
+  offset: number,
+  length: number,
+): Promise<void> {
+  let { bytesWritten: done } = await file.writev(pieces, offset)
+  if (done === length) return
+  const bytes = Buffer.concat(pieces)
+  while (done < length) done += (await file.write(bytes, done, length - done, offset + done)).bytesWritten
 }

@@ -16,16 +16,16 @@ const lookMs = 5
 export async function receivePlain(receipt: Receipt): Promise<FetchedFile> {
   const { remotePath, localPath, sizeBytes, file, progress } = receipt
   const extents = sizeBytes === 0 ? [] : [{ offset: 0, length: sizeBytes }]
-  await using digest = startDigest(localPath, { sizeBytes, extents })
   const stop = new AbortController()
   const signal = AbortSignal.any([progress.signal, stop.signal])
+  await using digest = startDigest(localPath, { sizeBytes, extents }, signal)
   const sender = startSender(receipt, sendPlainScript, [remotePath], file.fd, signal)
 
   const ended = sender.then(() => 'ended' as const)
   const flush = flushInTime(file)
   do {
     const { size } = await file.stat()
-    flush(size)
+    flush.arrived(size)
     if (size > sizeBytes) stop.abort(corrupt(remotePath, 'it is longer than the builder said'))
     digest.advance(Math.min(size, sizeBytes))
     progress.moved(size)
@@ -35,7 +35,7 @@ export async function receivePlain(receipt: Receipt): Promise<FetchedFile> {
   const { size } = await file.stat()
   if (size !== sizeBytes) throw corrupt(remotePath, `${size} bytes came instead of ${sizeBytes}`)
   progress.moved(size)
-  const [sha256] = await Promise.all([digest.result(), file.sync()])
+  const [sha256] = await progress.ownWork(Promise.all([digest.result(), flush.end()]))
   if (sha256 !== sent) throw corrupt(remotePath, 'its sha256 is not what the builder says')
   return { sha256, sizeBytes, contentBytes: sizeBytes, extents }
 }

@@ -30,9 +30,14 @@ export function startSender(
 
 /**
  * Waits for the sender to end and gives the digest that the builder made of what it sent. Throws
- * `transfer-interrupted` when it did not end well, which nobody but the builder or the network can be blamed for.
+ * `transfer-interrupted` when it did not end well; `cause` is what went wrong on this side, if anything did.
  */
-export async function senderDigest(sender: Sender, what: string, signal: AbortSignal): Promise<string> {
+export async function senderDigest(
+  sender: Sender,
+  what: string,
+  signal: AbortSignal,
+  cause?: unknown,
+): Promise<string> {
   const ended = await sender
   signal.throwIfAborted()
   const stderr = String(ended.stderr ?? '')
@@ -45,6 +50,7 @@ export async function senderDigest(sender: Sender, what: string, signal: AbortSi
     message: `the transfer of ${what} was interrupted: ${words}`,
     hint: 'Look at the network between here and the builder; release again: the architectures that are done are kept.',
     class: 'infra',
+    cause,
     context: { exitCode: ended.exitCode },
   })
 }

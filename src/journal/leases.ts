@@ -1,0 +1,86 @@
+import type { Image, Lease } from '#clouds/types.ts'
+import type { BuilderRef } from '#src/builder/types.ts'
+import type { StoredRecord } from './records.ts'
+
+export interface LeaseState {
+  lease: Lease
+  cloud: string
+  purpose: 'build' | 'verify'
+  dataBytes: number
+  /** Milliseconds from boot after which the unprolonged machine ends; absent in old journals. */
+  leaseMs?: number
+  /** The image that it boots instead of the base disk. */
+  image?: Image
+  /** The destination that is verified, `cloud/region`. */
+  target?: string
+  ref?: BuilderRef
+  /** When the machine ends unless it is prolonged again, as last written (RFC 3339). */
+  expires: string
+  /** A step on this machine failed, so it is not gone on with. */
+  failed: boolean
+  /** Left running on purpose, by --keep-builders. */
+  kept: boolean
+  released: boolean
+}
+
+/** Leases stand for themselves: one may be of a release that only the clouds remember. */
+export function applyLease(leases: LeaseState[], record: StoredRecord): boolean {
+  const change = (leaseId: string, changes: Partial<LeaseState>) => {
+    const taken = leases.find(({ lease }) => lease.id === leaseId)
+    if (taken) Object.assign(taken, changes)
+    return true
+  }
+  switch (record.type) {
+    case 'lease-taken':
+      return leases.push(openLease(record)) > 0
+    case 'lease-found':
+      return leases.push(openLease({ ...record, purpose: 'build', dataBytes: 0 })) > 0
+    case 'lease-acquired':
+      return change(record.ref.leaseId, { ref: record.ref as BuilderRef })
+    case 'lease-prolonged':
+      return change(record.leaseId, { expires: record.expires })
+    case 'lease-kept':
+      return change(record.leaseId, { kept: true })
+    case 'lease-released':
+      return change(record.leaseId, { released: true })
+    default:
+      return false
+  }
+}
+
+function openLease(
+  record: Pick<LeaseState, 'lease' | 'cloud' | 'purpose' | 'dataBytes'> & {
+    leaseMs?: number | undefined
+    image?: Image | undefined
+    target?: string | undefined
+  },
+): LeaseState {
+  const { lease, cloud, purpose, dataBytes, leaseMs, image, target } = record
+  return {
+    lease,
+    cloud,
+    purpose,
+    dataBytes,
+    ...(leaseMs === undefined ? {} : { leaseMs }),
+    ...(image === undefined ? {} : { image }),
+    ...(target === undefined ? {} : { target }),
+    expires: lease.expires,
+    failed: false,
+    kept: false,
+    released: false,
+  }
+}
+
+/** What failed on a machine makes that machine one that is not gone on with. */
+export function failLeases(
+  leases: LeaseState[],
+  failed: Extract<StoredRecord, { type: 'step-failed' }>,
+): void {
+  for (const taken of leases) {
+    const same =
+      taken.lease.release === failed.release &&
+      taken.lease.arch === failed.arch &&
+      taken.target === failed.target
+    if (same && !taken.released) taken.failed = true
+  }
+}

@@ -1,0 +1,136 @@
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { architectureNames } from '#arch/index.ts'
+import type { Cloud, Finding } from '#clouds/types.ts'
+import { doctorCommand } from '#src/commands/doctor.ts'
+import { hereFindings } from '#src/commands/doctor-here.ts'
+import { type Workspace, makeWorkspace } from '#test/config/workspace.ts'
+import { pushIndex } from '#test/registry/images.ts'
+import { type RegistryServer, startRegistry } from '#test/servers/registry.ts'
+
+/** What each cloud's own doctor says, by name. */
+const doctors = new Map<string, () => AsyncIterable<Finding>>()
+vi.mock('#clouds/index.ts', async (original) => ({
+  ...(await original<object>()),
+  openCloud: (name: string): Promise<Cloud> =>
+    Promise.resolve({ name, kind: 'libvirt', doctor: () => doctors.get(name)!() }),
+}))
+
+let registry: RegistryServer
+beforeAll(async () => {
+  registry = await startRegistry()
+  await pushIndex(registry.host, 'base', '1', architectureNames)
+  await pushIndex(registry.host, 'bib', 'latest', architectureNames)
+  await pushIndex(registry.host, 'single', '1', ['x86_64'])
+})
+afterAll(() => registry[Symbol.asyncDispose]())
+afterEach(() => void vi.restoreAllMocks())
+
+async function* fine(): AsyncIterable<Finding> {
+  yield { severity: 'ok', subject: 'libvirt', message: 'answers' }
+}
+
+async function workspaceOf(from: string, changes: { secrets?: string; bib?: string } = {}) {
+  doctors.set('lab', fine).set('spare', fine)
+  return await makeWorkspace({
+    'factory.yaml': `
+image: { name: lab, containerfile: Containerfile${changes.secrets ?? ''} }
+disk: { builder: ${registry.host}/${changes.bib ?? 'bib:latest'} }
+clouds: { lab: { kind: libvirt }, spare: { kind: libvirt } }
+builders: { x86_64: [lab], s390x: [lab] }
+`,
+    ...(from === '' ? {} : { Containerfile: `FROM ${registry.host}/${from}\n` }),
+  })
+}
+
+async function doctor(workspace: Workspace, json = true) {
+  vi.spyOn(process, 'cwd').mockReturnValue(workspace.directory)
+  const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
+  const exitCode = await doctorCommand({ config: undefined, json })
+  const text = write.mock.calls.join('')
+  write.mockRestore()
+  return { exitCode, text, found: json ? (JSON.parse(text) as ({ cloud: string } & Finding)[]) : [] }
+}
+
+test('says that inputs, this machine and every cloud are ready', async () => {
+  await using workspace = await workspaceOf('base:1')
+  const { exitCode, found } = await doctor(workspace)
+  expect(exitCode).toBe(0)
+  expect(found.every(({ severity }) => severity !== 'error')).toBe(true)
+  const subjects = found.map(({ cloud, subject }) => `${cloud} ${subject}`)
+  expect(subjects).toEqual([
+    `inputs ${workspace.directory}/Containerfile`,
+    `inputs ${registry.host}/base:1`,
+    `inputs ${registry.host}/bib:latest`,
+    `here state directory ${workspace.directory}/.factory`,
+    'here the program ssh',
+    'here the program ssh-keygen',
+    'lab libvirt',
+    'spare libvirt',
+  ])
+  expect(found.find(({ subject }) => subject === 'the program ssh')?.message).toMatch(/^OpenSSH_/)
+})
+
+test('a base without an asked architecture and a disk builder that is gone are both told, with their places', async () => {
+  await using workspace = await workspaceOf('single:1', { bib: 'gone:1' })
+  const { exitCode, found } = await doctor(workspace)
+  expect(exitCode).toBe(1)
+  expect(found.filter(({ severity }) => severity === 'error')).toMatchObject([
+    {
+      cloud: 'inputs',
+      subject: expect.stringMatching(/^Containerfile:1:/),
+      message: expect.stringContaining('single:1'),
+    },
+    {
+      cloud: 'inputs',
+      subject: expect.stringMatching(/^factory\.yaml:3:/),
+      message: expect.stringContaining('gone:1'),
+    },
+  ])
+  expect(found).toContainEqual({ cloud: 'lab', severity: 'ok', subject: 'libvirt', message: 'answers' })
+})
+
+test('files that are missing are each told once, and everything else is still looked at', async () => {
+  await using workspace = await workspaceOf('', { secrets: ', secrets: { token: gone/token }' })
+  const { exitCode, found } = await doctor(workspace)
+  expect(exitCode).toBe(1)
+  const errors = found.filter(({ severity }) => severity === 'error')
+  expect(errors.map(({ cloud }) => cloud)).toEqual(['inputs', 'inputs'])
+  expect(errors.map(({ message }) => message).join()).toMatch(/Containerfile.*gone\/token/)
+  expect(found.filter(({ cloud }) => cloud === 'spare')).toHaveLength(1)
+})
+
+test('a missing secret does not hide that a base cannot be found', async () => {
+  await using workspace = await workspaceOf('gone:1', { secrets: ', secrets: { token: gone/token }' })
+  const { found } = await doctor(workspace)
+  const errors = found.filter(({ severity }) => severity === 'error').map(({ message }) => message)
+  expect(errors).toMatchObject([expect.stringContaining('gone/token'), expect.stringContaining('gone:1')])
+})
+
+test('a cloud whose doctor fails does not keep the next one from being looked at', async () => {
+  await using workspace = await workspaceOf('base:1')
+  // oxlint-disable-next-line require-yield
+  doctors.set('lab', async function* () {
+    throw new Error('no route')
+  })
+  const { exitCode, found } = await doctor(workspace)
+  expect(exitCode).toBe(1)
+  expect(found.filter(({ severity }) => severity === 'error')).toMatchObject([
+    { cloud: 'lab', message: expect.stringContaining('no route') },
+  ])
+  expect(found.at(-1)).toMatchObject({ cloud: 'spare', severity: 'ok' })
+  expect((await doctor(workspace, false)).text).toMatch(/^lab +error +lab +.*no route/m)
+})
+
+test('too little space is a warning, a state directory that cannot be and a missing ssh client are errors', async () => {
+  await using workspace = await makeWorkspace({ file: 'not a directory' })
+  const look = async (stateDirectory: string, architectures = architectureNames, path?: string) =>
+    await Array.fromAsync(hereFindings({ stateDirectory, architectures }, path))
+  const many = Array.from({ length: 1_000_000 }, () => 'x86_64' as const)
+  expect((await look(workspace.directory, many))[0]).toMatchObject({
+    severity: 'warning',
+    hint: expect.stringContaining('FACTORY_HOME'),
+  })
+  expect((await look(`${workspace.directory}/file/.factory`))[0]?.severity).toBe('error')
+  const without = await look(workspace.directory, architectureNames, workspace.directory)
+  expect(without.slice(1).map(({ severity }) => severity)).toEqual(['error', 'error'])
+})
