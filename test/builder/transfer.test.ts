@@ -108,11 +108,12 @@ describe('what a builder must not get away with', () => {
     expect(left).toEqual([])
   })
 
-  test('a symbolic link, a directory or nothing instead of the file is refused', async () => {
+  test('a symbolic link, a directory, a pipe or nothing instead of the file is refused', async () => {
     await using server = await startSshServer()
     await mkdir(join(server.directory, 'directory'))
     await execa('ln', ['-s', '/etc/passwd', join(server.directory, 'link')])
-    for (const name of ['directory', 'link', 'nothing']) {
+    await execa('mkfifo', [join(server.directory, 'pipe')])
+    for (const name of ['directory', 'link', 'pipe', 'nothing']) {
       const { error } = await bring(server, join(server.directory, name))
       expect(error).toMatchObject({ code: 'artifact-missing' })
     }
