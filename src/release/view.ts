@@ -1,9 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { FactoryEvent, Listener, ReleaseOutcome } from '#src/events.ts'
 import { engineAtWork, silentLimitMs } from '#src/journal/engine.ts'
 import { openJournal } from '#src/journal/journal.ts'
 import type { StoredRecord } from '#src/journal/records.ts'
 import type { FactoryState, ReleaseState } from '#src/journal/replay.ts'
+import { sleep } from '#src/sleep.ts'
 import { formatDuration } from '#src/units.ts'
 import { releaseManifestFile } from './scope.ts'
 
@@ -44,7 +44,7 @@ export async function viewRelease(
       toldSilent = true
       listener(silentWarning(state, engine.silentMs))
     }
-    await delay(lookEveryMs, undefined, { signal })
+    await sleep(lookEveryMs, signal)
   }
 }
 

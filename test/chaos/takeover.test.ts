@@ -1,11 +1,10 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import pLimit from 'p-limit'
 import { expect, test } from 'vitest'
 import { openJournal } from '#src/journal/journal.ts'
 import { openLedger } from './ledger.ts'
 import { newWorld, pointsOf, startRun } from './run.ts'
+import { untilStopped } from './stopped.ts'
 import { expectOneOfEverything } from './world.ts'
 
 const atOnce = pLimit(2)
@@ -43,13 +42,4 @@ function snapshot(world: string): unknown {
   using ledger = openLedger(world)
   using journal = openJournal(join(world, 'state'))
   return { world: ledger.digest(), records: journal.read().length }
-}
-
-/** The kernel's word for it; a process that ends instead is a failure of its own. */
-async function untilStopped(pid: number): Promise<void> {
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await delay(20)) {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    if (stat.slice(stat.lastIndexOf(')') + 2).startsWith('T')) return
-  }
-  throw new Error(`process ${pid} did not stop`)
 }

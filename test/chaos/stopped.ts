@@ -1,0 +1,11 @@
+import { readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** The kernel's word for it; a process that ends instead is a failure of its own. */
+export async function untilStopped(pid: number): Promise<void> {
+  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await delay(20)) {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    if (stat.slice(stat.lastIndexOf(')') + 2).startsWith('T')) return
+  }
+  throw new Error(`process ${pid} did not stop`)
+}
