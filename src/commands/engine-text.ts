@@ -16,7 +16,8 @@ export function engineOf(
   state: FactoryState,
   release: ReleaseState,
 ): ReleaseEngine | undefined {
-  if (release.outcome !== undefined) return undefined
+  // An engine makes one release: the newest that is open.
+  if (release !== state.releases.findLast(({ outcome }) => outcome === undefined)) return undefined
   const working = engineAtWork(stateDirectory)
   if (working?.epoch !== release.epoch) return undefined
   if (state.engine?.epoch !== working.epoch) return working

@@ -39,13 +39,15 @@ async function reapCloud(cloud: Cloud, options: ReapOptions, ctx: Context): Prom
   const reaped: Reaped[] = []
   try {
     const { groups: first, failure } = await lookAt(cloud, options.owner, ctx)
-    if (failure !== undefined) reaped.push({ cloud: cloud.name, action: 'failed', why: failure })
+    const tell = (why: string) => reaped.push({ cloud: cloud.name, action: 'failed', why })
+    if (failure !== undefined) tell(failure)
     const over = first.filter((group) => isOver(group, ctx))
     for (const group of first) if (!over.includes(group)) reaped.push(...leave(cloud, group))
     if (options.dryRun) for (const group of over) reaped.push(...told(cloud, group, 'would be removed', ctx))
     if (over.length === 0 || options.dryRun) return reaped
     await ctx.sleep(options.confirmMs)
-    const { groups: second } = await lookAt(cloud, options.owner, ctx)
+    const { groups: second, failure: again } = await lookAt(cloud, options.owner, ctx)
+    if (again !== undefined && failure === undefined) tell(again)
     for (const marked of over) {
       const again = second.find(({ name }) => name === marked.name)
       if (!again) continue

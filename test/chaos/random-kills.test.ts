@@ -2,7 +2,7 @@ import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { openJournal } from '#src/journal/journal.ts'
+import { readJournal } from '#src/journal/journal.ts'
 import { chooseSeed, randomFrom } from './random.ts'
 import { newWorld, startRun } from './run.ts'
 import { expectNothingUnknown, expectOneOfEverything } from './world.ts'
@@ -72,7 +72,7 @@ function lookAt(world: string, after: string): boolean {
   const copy = newWorld()
   cpSync(world, copy, { recursive: true })
   expectNothingUnknown(copy, after)
-  using journal = openJournal(join(copy, 'state'))
+  using journal = readJournal(join(copy, 'state'))
   const open = journal.state().releases.some(({ outcome }) => outcome === undefined)
   rmSync(copy, { recursive: true })
   return open
