@@ -136,7 +136,7 @@ async function freePort(): Promise<number> {
 }
 
 /** Processes of the given name below a process, its own commands left alone. */
-async function descendants(root: number, name: string): Promise<number[]> {
+export async function descendants(root: number, name: string): Promise<number[]> {
   const parents = new Map<number, { parent: number; name: string }>()
   for (const entry of await readdir('/proc')) {
     if (!/^\d+$/.test(entry)) continue
