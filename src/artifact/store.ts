@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -17,7 +17,10 @@ export interface ArtifactStore {
    * came in through this store was proven then and is not read again.
    */
   isIntact(sha256: string, signal: AbortSignal): Promise<boolean>
-  /** A path in the store's own file system for a file that is still arriving. */
+  /**
+   * A path in the store's own file system for a file that is still arriving; another one each time, so that a process
+   * that was stopped and goes on later does not touch what its successor is fetching.
+   */
   incoming(name: string): Promise<string>
   /** Takes an arrived file, already synced, in under its digest; returns its path when a power cut cannot undo it. */
   add(incomingPath: string, sha256: string): Promise<string>
@@ -48,7 +51,7 @@ export function openStore(stateDirectory: string): ArtifactStore {
     },
     async incoming(name) {
       await mkdir(arriving, { recursive: true, mode: 0o700 })
-      return join(arriving, name)
+      return join(arriving, `${process.pid}-${randomBytes(4).toString('hex')}-${name}`)
     },
     async add(incomingPath, sha256) {
       await mkdir(directory, { recursive: true, mode: 0o700 })

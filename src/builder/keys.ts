@@ -1,5 +1,5 @@
-import { lstat, mkdir, mkdtemp, readFile, rename, rm, statfs } from 'node:fs/promises'
-import { join } from 'node:path'
+import { lstat, mkdir, mkdtemp, readFile, readdir, rename, rm, statfs } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { execa } from 'execa'
 import { FactoryError } from '#src/errors.ts'
 import type { BuilderLogin } from './types.ts'
@@ -19,10 +19,43 @@ const memoryFileSystems = new Set([0x01021994, 0x858458f6])
 
 /**
  * Makes a login key and a host key (ed25519, no passphrase) in `directory`, which comes into being complete or not at
- * all. The same directory again gives the same keys, so that a restarted factory still knows the machines it rented.
+ * all. The same directory again gives the same keys, so that a restarted factory still knows the machines it rented;
+ * of two that make them at once both get those of the first.
  */
 export async function makeAccess(directory: string): Promise<Access> {
-  if (!(await exists(directory))) await generate(directory)
+  await removeUnfinished(dirname(directory))
+  const made = await findAccess(directory)
+  if (made) return made
+  await generate(directory)
+  return await accessIn(directory)
+}
+
+/** The keys that were made in a directory, or nothing when they are gone. */
+export async function findAccess(directory: string): Promise<Access | undefined> {
+  return await accessIn(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+}
+
+/**
+ * The directory where private keys and other secrets lie: in memory, ours alone (0700), gone with the next boot. It is
+ * the same whatever the environment is: what a login shell has rented must be found from cron as well, and
+ * $XDG_RUNTIME_DIR is neither set there nor does it outlive the login. Throws `secrets-directory-missing` when /dev/shm
+ * is no file system in memory, `secrets-directory-unsafe` when somebody else could read or swap what lies there.
+ */
+export async function secretsDirectory(memory = '/dev/shm'): Promise<string> {
+  const userId = process.getuid?.() ?? 0
+  if (await inMemory(memory)) return await ownDirectory(join(memory, `image-factory-${userId}`), userId)
+  throw new FactoryError({
+    code: 'secrets-directory-missing',
+    message: `private keys may not lie on a disk, and ${memory} is no file system in memory (tmpfs)`,
+    hint: `Mount one: mkdir -p ${memory} && mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs ${memory}`,
+    class: 'user',
+  })
+}
+
+async function accessIn(directory: string): Promise<Access> {
   const privateKeyFile = join(directory, 'login')
   const hostPrivateKeyFile = join(directory, 'host')
   return {
@@ -33,26 +66,8 @@ export async function makeAccess(directory: string): Promise<Access> {
   }
 }
 
-/**
- * The directory where private keys and other secrets lie: in memory, ours alone (0700), gone with the next boot.
- * Throws `secrets-directory-unsafe` when somebody else could read or swap what lies there.
- */
-export async function secretsDirectory(): Promise<string> {
-  const userId = process.getuid?.() ?? 0
-  const runtime = process.env['XDG_RUNTIME_DIR']
-  if (runtime && (await inMemory(runtime))) return ownDirectory(join(runtime, 'image-factory'), userId)
-  if (await inMemory('/dev/shm')) return ownDirectory(`/dev/shm/image-factory-${userId}`, userId)
-  throw new FactoryError({
-    code: 'secrets-directory-missing',
-    message:
-      'there is no file system in memory for private keys: neither $XDG_RUNTIME_DIR nor /dev/shm is a tmpfs',
-    hint: 'Mount one (mount -t tmpfs tmpfs /dev/shm) or set XDG_RUNTIME_DIR to a directory on a tmpfs.',
-    class: 'user',
-  })
-}
-
 async function generate(directory: string): Promise<void> {
-  const temporary = await mkdtemp(`${directory}.`)
+  const temporary = await mkdtemp(`${directory}.made-by-${process.pid}-`)
   try {
     for (const name of ['login', 'host']) {
       await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', join(temporary, name)], {
@@ -63,6 +78,7 @@ async function generate(directory: string): Promise<void> {
     await rename(temporary, directory)
   } catch (error) {
     await rm(temporary, { recursive: true, force: true })
+    if (await findAccess(directory)) return
     throw new FactoryError({
       code: 'keys-not-made',
       message: `cannot make SSH keys in ${directory}`,
@@ -70,6 +86,25 @@ async function generate(directory: string): Promise<void> {
       class: 'user',
       cause: error,
     })
+  }
+}
+
+/** What a factory that was killed while it made keys has left: nobody knows these keys, and nobody would remove them. */
+async function removeUnfinished(directory: string): Promise<void> {
+  const names = await readdir(directory).catch(() => [])
+  for (const name of names) {
+    const [, maker] = /\.made-by-(\d+)-\w{6}$/.exec(name) ?? []
+    if (maker !== undefined && !lives(Number(maker)))
+      await rm(join(directory, name), { recursive: true, force: true })
+  }
+}
+
+/** A process of somebody else lives as well, it only may not be signalled. */
+function lives(processId: number): boolean {
+  try {
+    return process.kill(processId, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
   }
 }
 
@@ -95,15 +130,6 @@ async function ownDirectory(path: string, userId: number): Promise<string> {
 async function inMemory(path: string): Promise<boolean> {
   try {
     return memoryFileSystems.has((await statfs(path)).type)
-  } catch {
-    return false
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path)
-    return true
   } catch {
     return false
   }

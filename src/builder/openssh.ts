@@ -1,12 +1,13 @@
 import { writeFile } from 'node:fs/promises'
 import { asRoot } from './as-root.ts'
+import { endingWithUs } from './end-with-us.ts'
 import { quoteCommand } from './quote.ts'
 import type { BuilderLogin, BuilderRef } from './types.ts'
 
 /** The OpenSSH client set up for one builder: image bytes travel through it, several times faster than through ssh2. */
 export interface OpenSsh {
-  /** Arguments for `ssh` that run argv on the builder as root, without a terminal. */
-  command(argv: readonly string[], cipher?: Cipher): string[]
+  /** The program and its arguments that run argv on the builder as root, without a terminal; it ends when we end. */
+  command(argv: readonly string[], cipher?: Cipher): [string, ...string[]]
 }
 
 /** Both are authenticated, and neither is ever negotiated down to anything else. */
@@ -18,10 +19,11 @@ const alias = 'factory-builder'
 /** Sets the client up; nothing of the user's own SSH configuration is read. */
 export async function openOpenSsh(ref: BuilderRef, login: BuilderLogin): Promise<OpenSsh> {
   const options = await sshOptions(ref, login)
+  const [program = 'ssh', ...before] = [...(await endingWithUs()), 'ssh']
   return {
     command: (argv, cipher = 'aes128-gcm@openssh.com') => {
       const words = ['--', ref.address.host, quoteCommand(asRoot(ref, argv))]
-      return ['-T', '-c', cipher, ...options, ...words]
+      return [program, ...before, '-T', '-c', cipher, ...options, ...words]
     },
   }
 }

@@ -68,7 +68,8 @@ async function sendOnce(
     buffer: { stdout: false },
     env: { LC_ALL: 'C.UTF-8' },
   })
-  const receive = pack.pipe('ssh', ssh.command(bash(receiveScript, remoteDirectory)), common)
+  const [program, ...words] = ssh.command(bash(receiveScript, remoteDirectory))
+  const receive = pack.pipe(program, words, common)
   const [packed, received] = await Promise.all([pack, receive])
   shell.ctx.signal.throwIfAborted()
   if (received.exitCode === 0 && packed.exitCode === 0) return undefined

@@ -1,11 +1,11 @@
 import { execa } from 'execa'
 import type { ArchitectureName } from '#arch/index.ts'
+import { findAccess } from '#src/builder/keys.ts'
 import { sshArguments } from '#src/builder/openssh.ts'
 import { quoteCommand } from '#src/builder/quote.ts'
 import { FactoryError } from '#src/errors.ts'
 import type { LeaseState } from '#src/journal/leases.ts'
 import { forgetKeys, keysDirectory } from '#src/release/lease-keys.ts'
-import { makeAccess } from '#src/builder/keys.ts'
 import { enterOrThrow } from './adopt.ts'
 import { commandContext, openClouds } from './clouds.ts'
 import { openState } from './open.ts'
@@ -30,7 +30,8 @@ export async function sshCommand(options: {
     process.stdout.write(`gave ${rented.ref.machine} back to ${rented.cloud}\n`)
     return 0
   }
-  const login = await makeAccess(await keysDirectory(rented.lease.id))
+  const login = await findAccess(await keysDirectory(rented.lease.id))
+  if (!login) throw keysGone(options.arch, rented.ref.machine)
   const command = options.command.length === 0 ? [] : [quoteCommand(options.command)]
   const ssh = await sshArguments(rented.ref, login)
   const result = await execa('ssh', [...ssh, ...command], { stdio: 'inherit', reject: false })
@@ -56,6 +57,16 @@ function nothingRented(arch: ArchitectureName): FactoryError {
     code: 'no-builder-rented',
     message: `no ${arch} builder is rented`,
     hint: 'Keep the builder of a failed build with: factory release --keep-builders',
+    class: 'user',
+  })
+}
+
+/** New keys would open nothing: the machine knows those that were made when it was rented. */
+function keysGone(arch: ArchitectureName, machine: string): FactoryError {
+  return new FactoryError({
+    code: 'keys-gone',
+    message: `the keys of ${machine} are gone: they lie in the memory of the machine that rented it, and are lost when that restarts`,
+    hint: `Nobody can log in there any more. Give it back with: factory ssh ${arch} --give-back`,
     class: 'user',
   })
 }

@@ -1,19 +1,18 @@
 import { readFile } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import type { ArchitectureName } from '#arch/index.ts'
-import { listContext } from '#src/builder/context.ts'
+import { sendContext } from '#src/builder/send-context.ts'
 import type { Builder } from '#src/builder/types.ts'
 import type { ContainerRequest } from '#src/container/types.ts'
 import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
 import { credentialsFor } from '#src/registry/credentials.ts'
-import { formatBytes } from '#src/units.ts'
 import type { ReleaseInputs } from './inputs.ts'
 import { jobLogDirectory } from './job-log-directory.ts'
 import type { ReleaseScope } from './scope.ts'
 
 /** Where a build's files lie on the builder: sources on the data volume, secrets in memory. */
-const contextDirectory = '/var/lib/factory/work/context'
+const contextDirectory = (digest: string) => `/var/lib/factory/work/context-${digest}`
 const containerfile = '/var/lib/factory/work/Containerfile'
 const secretsDirectory = '/run/factory/secrets'
 /** Where podman looks for root's credentials by itself (containers-auth.json(5)); in memory as well. */
@@ -23,14 +22,17 @@ const authFile = '/run/containers/0/auth.json'
  * The local name of the container image. The disk builder writes it into the image as the origin that
  * `bootc upgrade` follows, so it is where the index goes when there is one.
  */
-export function originTag(scope: ReleaseScope): string {
+export function originTag(scope: Pick<ReleaseScope, 'configuration'>): string {
   const { name, push } = scope.configuration.image
   return push === undefined ? `localhost/${name}:latest` : `${push}:latest`
 }
 
-/** Brings the build context, the Containerfile and the secrets onto the builder. */
+/**
+ * Brings the build context, the Containerfile and the secrets onto the builder. Harmless under a build that reads them:
+ * a context that is there is left alone, and the files are replaced by the same ones in one step.
+ */
 export async function sendSources(
-  scope: ReleaseScope,
+  scope: Pick<ReleaseScope, 'configuration'>,
   inputs: ReleaseInputs,
   builder: Builder,
   ctx: Context,
@@ -39,11 +41,7 @@ export async function sendSources(
   await builder.exec(['install', '-d', '-m', '0700', secretsDirectory])
   await sendCredentials(scope, inputs, builder)
   if (source.kind !== 'containerfile' || !inputs.context) return
-  const { paths, totalBytes } = inputs.context
-  ctx.emit({ message: `sending the build context: ${paths.length} files, ${formatBytes(totalBytes)}` })
-  await builder.sendTree(source.context, paths, contextDirectory)
-  const { digest } = await listContext(source.context)
-  if (digest !== inputs.context.digest) throw contextChanged(source.context)
+  await sendContext(builder, source.context, inputs.context, contextDirectory(inputs.context.digest), ctx)
   await builder.writeFile(containerfile, inputs.containerfileText ?? '')
   for (const [id, file] of Object.entries(source.secrets)) {
     await builder.writeFile(`${secretsDirectory}/${id}`, await readSecret(id, file))
@@ -52,7 +50,7 @@ export async function sendSources(
 
 /** What the container builder is asked for; the same on every architecture but for the names. */
 export function containerRequest(
-  scope: ReleaseScope,
+  scope: Pick<ReleaseScope, 'configuration' | 'stateDirectory' | 'release' | 'now'>,
   inputs: ReleaseInputs,
   build: { arch: ArchitectureName; jobId: string; identity: string },
 ): ContainerRequest {
@@ -72,7 +70,7 @@ export function containerRequest(
   const secrets = Object.keys(source.secrets).map((id) => [id, `${secretsDirectory}/${id}`] as const)
   return {
     ...common,
-    contextDirectory,
+    ...(inputs.context === undefined ? {} : { contextDirectory: contextDirectory(inputs.context.digest) }),
     containerfile,
     buildArgs: source.buildArgs,
     secrets: Object.fromEntries(secrets),
@@ -80,7 +78,11 @@ export function containerRequest(
 }
 
 /** Of all credentials only those of the repositories that this build reads or pushes to reach the builder. */
-async function sendCredentials(scope: ReleaseScope, inputs: ReleaseInputs, builder: Builder): Promise<void> {
+async function sendCredentials(
+  scope: Pick<ReleaseScope, 'configuration'>,
+  inputs: ReleaseInputs,
+  builder: Builder,
+): Promise<void> {
   const { push } = scope.configuration.image
   const images = [...inputs.bases, inputs.existing, inputs.diskBuilders[builder.ref.arch]].flatMap((image) =>
     image === undefined ? [] : [image.reference],
@@ -95,7 +97,11 @@ async function sendCredentials(scope: ReleaseScope, inputs: ReleaseInputs, build
 }
 
 /** https://github.com/opencontainers/image-spec/blob/main/annotations.md */
-function labelsOf(scope: ReleaseScope, inputs: ReleaseInputs, title: string): Record<string, string> {
+function labelsOf(
+  scope: Pick<ReleaseScope, 'release' | 'now'>,
+  inputs: ReleaseInputs,
+  title: string,
+): Record<string, string> {
   const labels: Record<string, string> = {
     'org.opencontainers.image.created': new Date(scope.now()).toISOString(),
     'org.opencontainers.image.title': title,
@@ -115,16 +121,6 @@ async function readSecret(id: string, file: string): Promise<Buffer> {
       class: 'user',
       cause,
     })
-  })
-}
-
-/** Every architecture must get what was planned: the key of the build names these bytes. */
-function contextChanged(directory: string): FactoryError {
-  return new FactoryError({
-    code: 'context-changed',
-    message: `${directory} changed after the release was planned`,
-    hint: 'Let nothing write into the build context during a release; then: factory release',
-    class: 'user',
   })
 }
 

@@ -93,6 +93,18 @@ test('an artifact that arrives again takes the place of one that was damaged', a
   }
 })
 
+test('a stopped process and its successor never fetch the same artifact into the same file', async () => {
+  await using here = await place()
+  const [stopped, successor] = [openStore(here.directory), openStore(here.directory)]
+  const old = await stopped.incoming('1-x86_64.raw')
+  const incoming = await successor.incoming('1-x86_64.raw')
+  await arrive(incoming)
+  // What the old one does when it goes on and finds that its transfer has broken.
+  await rm(old, { force: true })
+  await successor.add(incoming, sha256)
+  expect(await successor.has(sha256, content.length)).toBe(true)
+})
+
 test('what killed transfers left is cleared, and what has been taken in stays', async () => {
   await using here = await place()
   const store = openStore(here.directory)

@@ -1,9 +1,11 @@
-import { chmod, mkdir, mkdtemp, readFile, readdir, rm, stat, symlink } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { makeAccess, secretsDirectory } from '#src/builder/keys.ts'
+import { findAccess, makeAccess, secretsDirectory } from '#src/builder/keys.ts'
+import { eventually } from '#test/servers/sshd.ts'
+
+const keys = new URL('../../src/builder/keys.ts', import.meta.url).href
 
 describe('the keys of a lease', () => {
   test('are two different ed25519 pairs that only we can read', async () => {
@@ -36,45 +38,102 @@ describe('the keys of a lease', () => {
       await rm(directory, { recursive: true })
     }
   })
+
+  test('are those of the first when two make them at once', async () => {
+    const directory = await mkdtemp(join(await secretsDirectory(), 'keys-'))
+    try {
+      const [one, other] = await Promise.all([1, 2].map(() => makeAccess(join(directory, 'lease'))))
+      expect(one).toEqual(other)
+      expect(await readdir(directory)).toEqual(['lease'])
+    } finally {
+      await rm(directory, { recursive: true })
+    }
+  })
+
+  test('do not count and do not stay when their maker was killed half way', async () => {
+    const directory = await mkdtemp(join(await secretsDirectory(), 'keys-'))
+    const stuck = join(directory, 'stuck')
+    try {
+      const tool = `#!/bin/sh\nPATH=/usr/bin:/bin\nssh-keygen "$@"\necho $$ >${stuck}\nexec sleep 50\n`
+      await writeFile(join(directory, 'ssh-keygen'), tool, { mode: 0o755 })
+      const program = `import { makeAccess } from '${keys}'; await makeAccess('${join(directory, 'lease')}')`
+      const maker = execa(process.execPath, ['--input-type=module', '-e', program], {
+        env: { PATH: `${directory}:${process.env['PATH']}` },
+        reject: false,
+      })
+      await eventually('one key', async () => (await readFile(stuck, 'utf8').catch(() => '')).endsWith('\n'))
+      const [half = ''] = (await readdir(directory)).filter((name) => name.startsWith('lease'))
+      expect(await readdir(join(directory, half))).toContain('login')
+      await makeAccess(join(directory, 'another'))
+      expect(await readdir(directory)).toContain(half)
+
+      maker.kill('SIGKILL')
+      process.kill(Number(await readFile(stuck, 'utf8')), 'SIGKILL')
+      await maker
+      expect(await findAccess(join(directory, 'lease'))).toBeUndefined()
+      await makeAccess(join(directory, 'another'))
+      expect(await readdir(directory)).not.toContain(half)
+    } finally {
+      await rm(directory, { recursive: true })
+    }
+  })
 })
 
 describe('the directory for secrets', () => {
   afterEach(() => vi.unstubAllEnvs())
 
   test('is in memory, ours alone, and made when it is not there', async () => {
-    const runtime = await mkdtemp('/dev/shm/runtime-')
+    const memory = await mkdtemp('/dev/shm/memory-')
     try {
-      vi.stubEnv('XDG_RUNTIME_DIR', runtime)
-      const directory = await secretsDirectory()
-      expect(directory).toBe(join(runtime, 'image-factory'))
+      const directory = await secretsDirectory(memory)
+      expect(directory).toBe(join(memory, `image-factory-${process.getuid?.()}`))
       expect((await stat(directory)).mode & 0o777).toBe(0o700)
     } finally {
-      await rm(runtime, { recursive: true })
+      await rm(memory, { recursive: true })
     }
   })
 
-  test('is not put on a disk', async () => {
-    const runtime = await mkdtemp(join(tmpdir(), 'runtime-'))
+  test('is the same for a login shell, for cron, and after the end of the login', async () => {
+    const runtime = await mkdtemp('/dev/shm/runtime-')
     try {
       vi.stubEnv('XDG_RUNTIME_DIR', runtime)
-      expect(await secretsDirectory()).toMatch(/^\/dev\/shm\/image-factory-\d+$/)
-    } finally {
+      const inLogin = await secretsDirectory()
       await rm(runtime, { recursive: true })
+      expect(await secretsDirectory()).toBe(inLogin)
+      vi.stubEnv('XDG_RUNTIME_DIR', undefined)
+      expect(await secretsDirectory()).toBe(inLogin)
+      expect(inLogin).toBe(`/dev/shm/image-factory-${process.getuid?.()}`)
+    } finally {
+      await rm(runtime, { recursive: true, force: true })
+    }
+  })
+
+  test('is not put on a disk: what is missing is said', async () => {
+    const disk = await mkdtemp('/var/tmp/disk-')
+    try {
+      await expect(secretsDirectory(disk)).rejects.toMatchObject({
+        code: 'secrets-directory-missing',
+        message: expect.stringContaining(`${disk} is no file system in memory`),
+        hint: expect.stringContaining(`mount -t tmpfs`),
+      })
+      expect(await readdir(disk)).toEqual([])
+    } finally {
+      await rm(disk, { recursive: true })
     }
   })
 
   test('is refused when others may read it, or when it is a link', async () => {
-    const runtime = await mkdtemp('/dev/shm/runtime-')
+    const memory = await mkdtemp('/dev/shm/memory-')
+    const own = join(memory, `image-factory-${process.getuid?.()}`)
     try {
-      vi.stubEnv('XDG_RUNTIME_DIR', runtime)
-      await mkdir(join(runtime, 'image-factory'))
-      await chmod(join(runtime, 'image-factory'), 0o755)
-      await expect(secretsDirectory()).rejects.toMatchObject({ code: 'secrets-directory-unsafe' })
-      await rm(join(runtime, 'image-factory'), { recursive: true })
-      await symlink('/dev/shm', join(runtime, 'image-factory'))
-      await expect(secretsDirectory()).rejects.toMatchObject({ code: 'secrets-directory-unsafe' })
+      await mkdir(own)
+      await chmod(own, 0o755)
+      await expect(secretsDirectory(memory)).rejects.toMatchObject({ code: 'secrets-directory-unsafe' })
+      await rm(own, { recursive: true })
+      await symlink('/dev/shm', own)
+      await expect(secretsDirectory(memory)).rejects.toMatchObject({ code: 'secrets-directory-unsafe' })
     } finally {
-      await rm(runtime, { recursive: true })
+      await rm(memory, { recursive: true })
     }
   })
 })

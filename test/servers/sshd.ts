@@ -31,12 +31,14 @@ export interface SshServerOptions {
   lies?: Readonly<Record<string, string>>
   /** More lines for sshd_config. */
   settings?: readonly string[]
+  /** The keys of a lease, instead of keys of its own. */
+  access?: Access
 }
 
 /** A real sshd on a free loopback port, with keys of its own; needs root, as sshd does to log root in. */
 export async function startSshServer(options: SshServerOptions = {}): Promise<SshServer> {
   const directory = await mkdtemp(join(await secretsDirectory(), 'sshd-'))
-  const access = await makeAccess(join(directory, 'keys'))
+  const access = options.access ?? (await makeAccess(join(directory, 'keys')))
   const port = await freePort()
   const configuration = join(directory, 'sshd_config')
   await writeFile(join(directory, 'authorized_keys'), `${access.authorizedKey}\n`)
@@ -134,7 +136,7 @@ async function freePort(): Promise<number> {
 }
 
 /** Processes of the given name below a process, its own commands left alone. */
-async function descendants(root: number, name: string): Promise<number[]> {
+export async function descendants(root: number, name: string): Promise<number[]> {
   const parents = new Map<number, { parent: number; name: string }>()
   for (const entry of await readdir('/proc')) {
     if (!/^\d+$/.test(entry)) continue

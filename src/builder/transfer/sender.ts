@@ -16,7 +16,8 @@ export function startSender(
   stdout: 'pipe' | number,
   signal: AbortSignal,
 ) {
-  return execa('ssh', ssh.command(bash(script, ...words), cipher), {
+  const [program, ...rest] = ssh.command(bash(script, ...words), cipher)
+  return execa(program, rest, {
     stdin: 'ignore',
     // The types know the descriptors 3 to 9 only.
     stdout: stdout as 'pipe' | 3,
