@@ -62,7 +62,12 @@ export function openReadOnly(stateDirectory: string): DatabaseSync | undefined {
   const file = journalFile(stateDirectory)
   if (!existsSync(file)) return undefined
   try {
-    return new DatabaseSync(file, { timeout: 10_000, readOnly: true })
+    const database = new DatabaseSync(file, { timeout: 10_000, readOnly: true })
+    // Its maker may have been stopped before it had a table.
+    const made = database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'records'").get()
+    if (made) return database
+    database.close()
+    return undefined
   } catch (error) {
     throw journalBroken(file, error)
   }
