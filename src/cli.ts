@@ -6,6 +6,8 @@ import { asFactoryError } from '#src/errors.ts'
 
 /** Runs one command line (without `node factory`) and returns the exit code; prints results on stdout, errors on stderr. */
 export async function main(argv: readonly string[]): Promise<number> {
+  // A terminal that was closed takes no text any more; that must not end a release that is giving its machines back.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   const program = commandLine()
   try {
     await program.parseAsync(argv, { from: 'user' })

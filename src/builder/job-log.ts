@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { constants, createReadStream } from 'node:fs'
 import { mkdir, open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FactoryError } from '#src/errors.ts'
@@ -24,12 +24,12 @@ export interface JobLogCopy extends AsyncDisposable {
  * is `job-log-not-kept`: a log that is silently cut short is worse than a release that stops.
  */
 export async function openJobLog(directory: string, id: string): Promise<JobLogCopy> {
-  return openCopy(directory, jobLogFile(directory, id), 'a')
+  return openCopy(directory, jobLogFile(directory, id), 'go on')
 }
 
 /** Begins a second copy beside the first, from nothing; `replaceJobLog` puts it in the first one's place. */
 export async function openSecondJobLog(directory: string, id: string): Promise<JobLogCopy> {
-  return openCopy(directory, `${jobLogFile(directory, id)}.second`, 'w')
+  return openCopy(directory, `${jobLogFile(directory, id)}.second`, 'anew')
 }
 
 /**
@@ -49,20 +49,30 @@ function jobLogFile(directory: string, id: string): string {
   return join(directory, `${checkedId(id)}.log`)
 }
 
-async function openCopy(directory: string, file: string, flags: 'a' | 'w'): Promise<JobLogCopy> {
+async function openCopy(directory: string, file: string, how: 'go on' | 'anew'): Promise<JobLogCopy> {
   const handle = await keeping(file, async () => {
     await mkdir(directory, { recursive: true, mode: 0o700 })
-    return await open(file, flags, 0o600)
+    const { O_RDWR, O_CREAT, O_TRUNC } = constants
+    return await open(file, O_RDWR | O_CREAT | (how === 'anew' ? O_TRUNC : 0), 0o600)
   })
   await using opening = new AsyncDisposableStack()
   opening.use(handle)
   const keptBytes = await keeping(file, async () => (await handle.stat()).size)
   const opened = opening.move()
+  let at = keptBytes
+  // Each byte goes to its own place: a run that was stopped and wakes beside its successor writes the same there.
+  const writeOn = async (bytes: Uint8Array) => {
+    for (let done = 0; done < bytes.length;) {
+      const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, at)
+      done += bytesWritten
+      at += bytesWritten
+    }
+  }
   return {
     file,
     keptBytes,
     kept: () => firstBytes(file, keptBytes),
-    append: (bytes) => keeping(file, () => handle.appendFile(bytes)),
+    append: (bytes) => keeping(file, () => writeOn(bytes)),
     seal: () =>
       keeping(file, async () => {
         await handle.sync()

@@ -1,8 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { openCloud } from '#clouds/index.ts'
 import type { Cloud } from '#clouds/types.ts'
 import type { Configuration } from '#src/config/types.ts'
 import type { Context } from '#src/context.ts'
+import { sleep } from '#src/sleep.ts'
 
 /** Opens every cloud of the configuration; nothing is asked of any of them yet. */
 export async function openClouds(configuration: Configuration): Promise<Map<string, Cloud>> {
@@ -26,7 +26,7 @@ export function commandContext(signal: AbortSignal = new AbortController().signa
   return {
     signal,
     now: Date.now,
-    sleep: async (ms) => void (await delay(ms, undefined, { signal })),
+    sleep: (ms) => sleep(ms, signal),
     emit: () => undefined,
     log: () => undefined,
   }

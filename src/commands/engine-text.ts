@@ -16,10 +16,11 @@ export function engineOf(
   state: FactoryState,
   release: ReleaseState,
 ): ReleaseEngine | undefined {
-  // An engine makes one release at a time: the newest that is open.
+  // An engine makes one release: the newest that is open.
   if (release !== state.releases.findLast(({ outcome }) => outcome === undefined)) return undefined
   const working = engineAtWork(stateDirectory)
-  if (working === undefined || state.engine?.epoch !== working.epoch) return working
+  if (working?.epoch !== release.epoch) return undefined
+  if (state.engine?.epoch !== working.epoch) return working
   const { pid, host, startedAt } = state.engine
   return { ...working, pid, host, startedAt }
 }

@@ -1,7 +1,7 @@
 import type { Configuration } from '#src/config/types.ts'
 import { loadConfiguration } from '#src/config/load.ts'
 import { FactoryError } from '#src/errors.ts'
-import { openJournal } from '#src/journal/journal.ts'
+import { readJournal } from '#src/journal/journal.ts'
 import type { FactoryState, ReleaseState } from '#src/journal/replay.ts'
 
 /**
@@ -12,7 +12,7 @@ export async function openState(
   configFile: string | undefined,
 ): Promise<{ configuration: Configuration; state: FactoryState }> {
   const configuration = await loadConfiguration(configFile, process.cwd(), process.env, { checkFiles: false })
-  using journal = openJournal(configuration.stateDirectory)
+  using journal = readJournal(configuration.stateDirectory)
   return { configuration, state: journal.state() }
 }
 

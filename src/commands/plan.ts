@@ -1,7 +1,7 @@
 import { openStore } from '#src/artifact/store.ts'
 import type { ReleaseOptions } from '#src/cli.ts'
 import { loadConfiguration } from '#src/config/load.ts'
-import { openJournal } from '#src/journal/journal.ts'
+import { readJournal } from '#src/journal/journal.ts'
 import { registryClient } from '#src/registry/client.ts'
 import { readInputs } from '#src/release/inputs.ts'
 import { planNow } from '#src/release/last-release.ts'
@@ -17,7 +17,7 @@ export async function planCommand(
   const ctx = commandContext()
   const clouds = await openClouds(configuration)
   const registry = registryClient({ authFile: configuration.image.authFile })
-  using journal = openJournal(configuration.stateDirectory)
+  using journal = readJournal(configuration.stateDirectory)
   const known = { clouds, store: openStore(configuration.stateDirectory), state: journal.state() }
   const inputs = await readInputs(configuration, { registry, architectures: options.arch }, ctx)
   const selection = { architectures: options.arch, to: options.to, force: options.force }

@@ -8,11 +8,13 @@ import { podman } from '#src/container/podman.ts'
 import { bib } from '#src/disk/bib.ts'
 import type { ReleaseOutcome } from '#src/events.ts'
 import { type Engine, enterEngine } from '#src/journal/engine.ts'
-import { openJournal } from '#src/journal/journal.ts'
+import { readJournal } from '#src/journal/journal.ts'
+import type { FactoryState } from '#src/journal/replay.ts'
 import { registryClient } from '#src/registry/client.ts'
 import type { RegistryClient } from '#src/registry/types.ts'
 import { giveBackLeftovers } from '#src/release/give-back.ts'
-import { type ReleaseInputs, readInputs } from '#src/release/inputs.ts'
+import type { ReleaseInputs } from '#src/release/inputs.ts'
+import { readInputsToGoOn } from '#src/release/inputs-to-go-on.ts'
 import { planNow } from '#src/release/last-release.ts'
 import type { Plan } from '#src/release/plan.ts'
 import { runRelease } from '#src/release/release.ts'
@@ -59,7 +61,8 @@ export async function releaseCommand(options: ReleaseCommandOptions): Promise<nu
   const clouds = await openClouds(configuration)
   const registry = registryClient({ authFile: configuration.image.authFile })
   const store = openStore(stateDirectory)
-  const inputs = await readInputs(configuration, { registry, architectures: options.arch }, commandContext())
+  const wanted = { registry, architectures: options.arch }
+  const inputs = await readInputsToGoOn(configuration, stateNow(stateDirectory), wanted, commandContext())
   const chosen = chooseListener(options.output, process.stderr)
   const screen = options.output === 'json' ? chosen : spelledScreen(chosen)
   const button: Button = { options, configuration, clouds, store, registry, inputs, screen }
@@ -123,10 +126,10 @@ async function asViewer(button: Button): Promise<number | undefined> {
   const { options, configuration, screen } = button
   const { stateDirectory } = configuration
   using watching = whileWatching()
-  using journal = openJournal(stateDirectory)
+  using journal = readJournal(stateDirectory)
   const { key } = await planFor(button, journal.state())
-  const message =
-    'another factory is at work on this configuration: watching it; Ctrl-C ends only the watching'
+  const alive = options.takeOver ? 'is alive, so it is not gone past' : 'is at work on this configuration'
+  const message = `another factory ${alive}: watching it; Ctrl-C ends only the watching`
   screen.listen({ type: 'warning', at: Date.now(), message })
   const seen = await viewRelease(stateDirectory, screen.listen, watching.signal)
   if (seen.outcome === undefined || seen.key !== key) return undefined
@@ -136,7 +139,12 @@ async function asViewer(button: Button): Promise<number | undefined> {
   return exitCodes[seen.outcome]
 }
 
-async function planFor(button: Button, state: Parameters<typeof planNow>[1]['state']): Promise<Plan> {
+function stateNow(stateDirectory: string): FactoryState {
+  using journal = readJournal(stateDirectory)
+  return journal.state()
+}
+
+async function planFor(button: Button, state: FactoryState): Promise<Plan> {
   const { options, configuration, clouds, store, inputs } = button
   const selection = { architectures: options.arch, to: options.to, force: options.force }
   return await planNow(configuration, { clouds, store, state }, inputs, selection)

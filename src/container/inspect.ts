@@ -14,6 +14,9 @@ const inspected = z
   )
   .length(1)
 
+/** podman waits for its own locks while something else works on its storage. */
+const inspectLimitMs = 5 * 60_000
+
 export interface InspectedImage {
   /** `sha256:…` */
   id: string
@@ -22,7 +25,7 @@ export interface InspectedImage {
 
 /** Looks at an image in the builder's storage and refuses it unless it is bootable and of the builder's architecture. */
 export async function inspectImage(builder: Builder, tag: string): Promise<InspectedImage> {
-  const answer = await builder.exec(['podman', 'image', 'inspect', tag])
+  const answer = await builder.exec(['podman', 'image', 'inspect', tag], { limitMs: inspectLimitMs })
   const image = parse(answer.stdout, tag)
   const { arch } = builder.ref
   assertArchitecture(image.Architecture, arch, tag)

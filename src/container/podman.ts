@@ -16,12 +16,16 @@ import type {
   PushRequest,
 } from './types.ts'
 
+/** A builder that is adopted in the middle of a build answers slowly: podman waits for its own locks. */
+const probeLimitMs = 5 * 60_000
+
 /** Container builds with podman on the builder: every long thing is a job, so it outlives our connection. */
 export const podman: ContainerBuilder = { probe, build, push }
 
 async function probe(builder: Builder): Promise<{ version: string }> {
   const answer = await builder.exec(['podman', 'version', '--format', '{{.Client.Version}}'], {
     accept: 'any',
+    limitMs: probeLimitMs,
   })
   const version = /^\d+\.\d+[\w.+~-]*/.exec(answer.stdout.trim())?.[0]
   if (answer.exitCode === 0 && version !== undefined) return { version }

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { FactoryError } from '#src/errors.ts'
@@ -52,6 +52,17 @@ export function openDatabase(stateDirectory: string): DatabaseSync {
       ) STRICT`,
     )
     return database
+  } catch (error) {
+    throw journalBroken(file, error)
+  }
+}
+
+/** Opens a database that is there already, only to look: it is not changed, and not tidied up when it is closed. */
+export function openReadOnly(stateDirectory: string): DatabaseSync | undefined {
+  const file = journalFile(stateDirectory)
+  if (!existsSync(file)) return undefined
+  try {
+    return new DatabaseSync(file, { timeout: 10_000, readOnly: true })
   } catch (error) {
     throw journalBroken(file, error)
   }

@@ -1,8 +1,8 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { journalBroken, journalFile, openDatabase } from './database.ts'
 import { type Journal, openJournal, rebuildClaims } from './journal.ts'
-import { newestLock, removeLocksBefore, silentForMs, tryLock } from './lock.ts'
+import { isLocked, newestLock, removeLocksBefore, silentForMs, tryLock } from './lock.ts'
 import { repairTail } from './tail.ts'
 import { tornWalBytes } from './wal.ts'
 
@@ -24,9 +24,12 @@ export interface EngineAtWork {
 /** A living engine shows itself every 5 s; after this long without it, it may be stopped. */
 export const silentLimitMs = 30_000
 
+/** An engine that showed itself within this many milliseconds is not gone past: it lives. */
+export const aliveMs = 15_000
+
 /**
  * Makes this process the engine of a state directory, with the next epoch. While another one lives, says so instead;
- * `takeOver` goes past it, for one that is stopped: whatever that one does later is refused by its epoch.
+ * `takeOver` goes past one that shows no sign of life: whatever that one does later is refused by its epoch.
  */
 export function enterEngine(
   stateDirectory: string,
@@ -34,12 +37,13 @@ export function enterEngine(
 ): { engine: Engine } | { atWork: EngineAtWork } {
   makeDirectory(stateDirectory)
   // Before anything opens the database: opening it cuts off what is torn, without a word.
-  const tornBytes = tornWalBytes(`${journalFile(stateDirectory)}-wal`)
+  const tornBytes = engineAtWork(stateDirectory) ? 0 : tornWalBytes(`${journalFile(stateDirectory)}-wal`)
   for (;;) {
     const before = newestEpoch(stateDirectory)
     const epoch = before + 1
     using old = tryLock(stateDirectory, before)
-    if (!old && !options.takeOver) return { atWork: atWork(stateDirectory, before) }
+    const other = atWork(stateDirectory, before)
+    if (!old && !(options.takeOver && other.silentMs > aliveMs)) return { atWork: other }
     const lock = tryLock(stateDirectory, epoch)
     if (!lock) return { atWork: atWork(stateDirectory, epoch) }
     try {
@@ -50,8 +54,10 @@ export function enterEngine(
       const warning = old ? repairTail(stateDirectory, tornBytes) : undefined
       const journal = openJournal(stateDirectory, { epoch, ...(options.now ? { now: options.now } : {}) })
       try {
+        // Read before anything is written: a newer factory's journal is refused as it is.
+        journal.state()
         journal.append({ type: 'engine-started', epoch, pid: process.pid, host: hostname() })
-        rebuildClaims(stateDirectory, journal.state())
+        rebuildClaims(stateDirectory, journal.state(), (options.now ?? Date.now)())
       } catch (error) {
         journal[Symbol.dispose]()
         throw error
@@ -67,10 +73,9 @@ export function enterEngine(
 
 /** Whether an engine holds its place, without taking it. */
 export function engineAtWork(stateDirectory: string): EngineAtWork | undefined {
-  makeDirectory(stateDirectory)
-  const epoch = newestEpoch(stateDirectory)
-  using free = tryLock(stateDirectory, epoch)
-  return free ? undefined : atWork(stateDirectory, epoch)
+  if (!existsSync(stateDirectory)) return undefined
+  const epoch = newestLock(stateDirectory)
+  return isLocked(stateDirectory, epoch) ? atWork(stateDirectory, epoch) : undefined
 }
 
 function engineOf(epoch: number, journal: Journal, lock: Disposable, warning: string | undefined): Engine {

@@ -1,20 +1,34 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { FactoryError } from '#src/errors.ts'
 import { checksumOf } from './checksum.ts'
-import { type Row, inTransaction, journalBroken, journalFile, openDatabase } from './database.ts'
+import {
+  type Row,
+  inTransaction,
+  journalBroken,
+  journalFile,
+  openDatabase,
+  openReadOnly,
+} from './database.ts'
 import { type JournalRecord, type StoredRecord, journalRecord, journalVersion } from './records.ts'
 import { type FactoryState, apply, emptyState } from './replay.ts'
+import { tooNew } from './too-new.ts'
 
 export type LeaseTaken = Extract<JournalRecord, { type: 'lease-taken' }>
 
-/** The append-only record that everything else is derived from. */
-export interface Journal extends Disposable {
+/** What is written, for those who only look. */
+export interface JournalReader extends Disposable {
   /** Everything derived from the records up to the newest, whoever wrote it. Shared and live: look, do not keep. */
   state(): FactoryState
   /** Records after a sequence number, oldest first. */
   read(afterSeq?: number): StoredRecord[]
+}
+
+/** The append-only record that everything else is derived from. */
+export interface Journal extends JournalReader {
   /** Returns when the record is on the disk; the effect it announces may only come after. Throws `fenced` when a later engine is at work. */
   append(record: JournalRecord): void
+  /** Appends all of them or none. */
+  appendAll(records: readonly JournalRecord[]): void
   /** Appends the record if its cloud has fewer than `limit` machines of ours; says whether it did. */
   claim(record: LeaseTaken, limit: number): boolean
   /** Throws `fenced` when a later engine is at work. Asked right before every effect. */
@@ -23,18 +37,30 @@ export interface Journal extends Disposable {
 
 export interface JournalOptions {
   now?: () => number
-  /** Of the engine that writes; without one (commands that are no engine) the newest engine's is taken. */
+  /** Of the engine that writes; without one the newest engine's is taken. */
   epoch?: number
 }
 
-/** Opens (or makes) the journal of a state directory. Readers may open it while an engine writes. */
+/**
+ * Opens a journal to look at it, also while an engine writes: nothing is made, changed, or tidied up. Where there is none
+ * it is empty.
+ */
+export function readJournal(stateDirectory: string): JournalReader {
+  const database = openReadOnly(stateDirectory)
+  if (database === undefined) {
+    const state = emptyState()
+    return { state: () => state, read: () => [], [Symbol.dispose]: () => {} }
+  }
+  return readerOf(database, journalFile(stateDirectory))
+}
+
+/** Opens (or makes) the journal of a state directory. */
 export function openJournal(stateDirectory: string, options: JournalOptions = {}): Journal {
   const file = journalFile(stateDirectory)
   const database = openDatabase(stateDirectory)
+  const reader = readerOf(database, file)
   const now = options.now ?? Date.now
   const last = database.prepare('SELECT seq, epoch, checksum FROM records ORDER BY seq DESC LIMIT 1')
-  const after = database.prepare('SELECT * FROM records WHERE seq > ? ORDER BY seq')
-  const derived = { state: emptyState(), seq: 0 }
 
   function assertEpoch(newest: number): void {
     if (options.epoch !== undefined && newest > options.epoch) throw fenced(file, options.epoch, newest)
@@ -58,6 +84,13 @@ export function openJournal(stateDirectory: string, options: JournalOptions = {}
     }
   }
 
+  function appendAll(records: readonly JournalRecord[]): void {
+    const rows = records.map((record) => ({ record, body: bodyOf(record) }))
+    written(() => {
+      for (const { record, body } of rows) insert(record, body)
+    })
+  }
+
   function written<T>(work: () => T): T {
     try {
       return inTransaction(database, work)
@@ -66,29 +99,10 @@ export function openJournal(stateDirectory: string, options: JournalOptions = {}
     }
   }
 
-  function read(afterSeq = 0): StoredRecord[] {
-    let rows: Row[]
-    try {
-      rows = after.all(afterSeq) as unknown as Row[]
-    } catch (error) {
-      throw journalBroken(file, error)
-    }
-    return rows.map((row) => readRow(file, row))
-  }
-
   return {
-    state() {
-      for (const record of read(derived.seq)) {
-        apply(derived.state, record)
-        derived.seq = record.seq
-      }
-      return derived.state
-    },
-    read,
-    append(record) {
-      const body = bodyOf(record)
-      written(() => insert(record, body))
-    },
+    ...reader,
+    append: (record) => appendAll([record]),
+    appendAll,
     claim(record, limit) {
       const body = bodyOf(record)
       return written(() => {
@@ -102,15 +116,52 @@ export function openJournal(stateDirectory: string, options: JournalOptions = {}
         return true
       })
     },
-    assertCurrent: () => assertEpoch((last.get() as Pick<Row, 'epoch'> | undefined)?.epoch ?? 0),
+    assertCurrent() {
+      let newest: Pick<Row, 'epoch'> | undefined
+      try {
+        newest = last.get() as Pick<Row, 'epoch'> | undefined
+      } catch (error) {
+        throw journalBroken(file, error)
+      }
+      assertEpoch(newest?.epoch ?? 0)
+    },
+  }
+}
+
+function readerOf(database: DatabaseSync, file: string): JournalReader {
+  const after = database.prepare('SELECT * FROM records WHERE seq > ? ORDER BY seq')
+  const derived = { state: emptyState(), seq: 0 }
+  const read = (afterSeq = 0) => {
+    let rows: Row[]
+    try {
+      rows = after.all(afterSeq) as unknown as Row[]
+    } catch (error) {
+      throw journalBroken(file, error)
+    }
+    return rows.map((row) => readRow(file, row))
+  }
+  return {
+    state() {
+      for (const record of read(derived.seq)) {
+        apply(derived.state, record)
+        derived.seq = record.seq
+      }
+      return derived.state
+    },
+    read,
     [Symbol.dispose]: () => database.close(),
   }
 }
 
+/** A machine whose lease was over for so long has ended itself: its cloud may be gone for good, its place is free. */
+const longOverMs = 3_600_000
+
 /** Claims follow from the records; an engine makes them anew at its start. */
-export function rebuildClaims(stateDirectory: string, state: FactoryState): void {
+export function rebuildClaims(stateDirectory: string, state: FactoryState, nowMs: number): void {
   using database = openDatabase(stateDirectory)
-  const open = state.leases.filter(({ released }) => !released)
+  const open = state.leases.filter(
+    ({ released, expires }) => !released && Date.parse(expires) + longOverMs > nowMs,
+  )
   inTransaction(database, () => {
     database.exec('DELETE FROM claims')
     const insert = database.prepare('INSERT INTO claims (cloud, place, lease) VALUES (?, ?, ?)')
@@ -132,17 +183,10 @@ function freePlace(database: DatabaseSync, cloud: string, limit: number): number
   return undefined
 }
 
-function readRow(file: string, { seq, at, version, body }: Row): StoredRecord {
-  if (version > journalVersion) {
-    throw new FactoryError({
-      code: 'journal-too-new',
-      message: `${file} holds records of version ${version}, and this factory knows versions up to ${journalVersion}`,
-      hint: 'Use the newer factory that wrote it, or point FACTORY_HOME at another state directory.',
-      class: 'user',
-    })
-  }
+function readRow(file: string, { seq, at, version, epoch, body }: Row): StoredRecord {
+  if (version > journalVersion) throw tooNew(file, version)
   try {
-    return { ...journalRecord.parse(JSON.parse(body)), seq, at }
+    return { ...journalRecord.parse(JSON.parse(body)), seq, at, epoch: epoch ?? 0 }
   } catch (error) {
     throw journalBroken(file, error, `record ${seq} is not readable`)
   }

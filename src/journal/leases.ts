@@ -28,7 +28,7 @@ export interface LeaseState {
 /** Leases stand for themselves: one may be of a release that only the clouds remember. */
 export function applyLease(leases: LeaseState[], record: StoredRecord): boolean {
   const change = (leaseId: string, changes: Partial<LeaseState>) => {
-    const taken = leases.find(({ lease }) => lease.id === leaseId)
+    const taken = leases.findLast(({ lease }) => lease.id === leaseId)
     if (taken) Object.assign(taken, changes)
     return true
   }
@@ -74,11 +74,12 @@ function openLease(
   }
 }
 
-/** What failed on a machine makes that machine one that is not gone on with. */
+/** What failed on a machine makes that machine one that is not gone on with; what was only stopped does not. */
 export function failLeases(
   leases: LeaseState[],
   failed: Extract<StoredRecord, { type: 'step-failed' }>,
 ): void {
+  if (failed.error.class === 'interrupted') return
   for (const taken of leases) {
     const same =
       taken.lease.release === failed.release &&

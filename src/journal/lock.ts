@@ -1,9 +1,10 @@
-import { readdirSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { journalBroken } from './database.ts'
 
 const heartbeatMs = 5_000
+const lookMs = 500
 
 /**
  * The lock of one engine: SQLite's lock on a file that is called by the engine's epoch. The kernel frees it however the
@@ -14,7 +15,8 @@ export function tryLock(stateDirectory: string, epoch: number): Disposable | und
   const file = lockFile(stateDirectory, epoch)
   let database: DatabaseSync | undefined
   try {
-    database = new DatabaseSync(file, { timeout: 0 })
+    // Whoever only looks holds the file for a moment; an engine holds it for good.
+    database = new DatabaseSync(file, { timeout: lookMs })
     database.exec('BEGIN EXCLUSIVE')
   } catch (error) {
     database?.close()
@@ -30,6 +32,20 @@ export function tryLock(stateDirectory: string, epoch: number): Disposable | und
       clearInterval(beating)
       held.close()
     },
+  }
+}
+
+/** Whether somebody holds the lock of an engine; looking does not take it. */
+export function isLocked(stateDirectory: string, epoch: number): boolean {
+  const file = lockFile(stateDirectory, epoch)
+  if (!existsSync(file)) return false
+  using database = new DatabaseSync(file, { timeout: 0, readOnly: true })
+  try {
+    database.prepare('SELECT count(*) FROM sqlite_master').get()
+    return false
+  } catch (error) {
+    if (isBusy(error)) return true
+    throw journalBroken(file, error)
   }
 }
 

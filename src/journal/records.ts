@@ -195,5 +195,5 @@ export type JournalRecord = z.infer<typeof journalRecord>
 export type CollectedArtifact = z.infer<typeof artifact>
 export type PlannedDestination = z.infer<typeof destination>
 
-/** A record as it lies in the journal: when it was written (milliseconds since the epoch) and in which order. */
-export type StoredRecord = JournalRecord & { seq: number; at: number }
+/** A record as it lies in the journal: in which order, when (milliseconds since 1970), and by which engine it was written. */
+export type StoredRecord = JournalRecord & { seq: number; at: number; epoch: number }

@@ -48,6 +48,8 @@ export interface ReleaseState {
   builds: { arch: ArchitectureName; buildKey: string; why: string; collected: boolean }[]
   destinations: PlannedDestination[]
   openedAt: number
+  /** Of the engine that works on it, or did last. */
+  epoch: number
   durationMs?: number
   /** Absent while the release is open: running, or cut off. */
   outcome?: ReleaseOutcome
@@ -95,7 +97,17 @@ export function apply(state: FactoryState, record: StoredRecord): void {
   if (record.type === 'release-opened') {
     const { release, key, owner, imageName, inputs, destinations, at } = record
     const builds = withCollected(state, record.builds)
-    const opened = { release, key, owner, imageName, inputs, builds, destinations, openedAt: at }
+    const opened = {
+      release,
+      key,
+      owner,
+      imageName,
+      inputs,
+      builds,
+      destinations,
+      openedAt: at,
+      epoch: record.epoch,
+    }
     state.releases.push({ ...opened, steps: [], containers: {}, images: [] })
     return
   }
@@ -107,6 +119,7 @@ function applyToRelease(state: FactoryState, release: ReleaseState, record: Stor
   switch (record.type) {
     case 'release-resumed':
       delete release.outcome
+      release.epoch = record.epoch
       if (record.adopted) {
         const { inputs, builds, destinations } = record.adopted
         Object.assign(release, { inputs, builds: withCollected(state, builds), destinations })

@@ -2,6 +2,8 @@ import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { FactoryError } from '#src/errors.ts'
 import { isIntact } from './checksum.ts'
+import { journalVersion } from './records.ts'
+import { tooNew } from './too-new.ts'
 import { type Row, inTransaction, journalBroken, journalFile, openDatabase } from './database.ts'
 
 /**
@@ -18,6 +20,8 @@ export function repairTail(stateDirectory: string, tornBytes: number): string | 
   } catch (error) {
     throw journalBroken(file, error)
   }
+  const newer = rows.find(({ version }) => version > journalVersion)
+  if (newer) throw tooNew(file, newer.version)
   const intact = rows.map((row, index) => isIntact(row, rows[index - 1]))
   const good = intact.lastIndexOf(true) + 1
   const hole = intact.indexOf(false)

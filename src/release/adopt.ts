@@ -4,6 +4,7 @@ import type { Configuration } from '#src/config/types.ts'
 import type { Context } from '#src/context.ts'
 import { asFactoryError } from '#src/errors.ts'
 import type { Journal } from '#src/journal/journal.ts'
+import type { JournalRecord } from '#src/journal/records.ts'
 
 /** What was taken into the journal, and what could not be. */
 export interface Adopted {
@@ -30,18 +31,23 @@ export async function adopt(
   const adopted: Adopted = { releases: [], machines: [], skipped: [] }
   const images: WithOrigin[] = []
   for (const cloud of clouds.values()) {
-    try {
+    const ask = async (find: () => Promise<void>) => {
+      await find().catch((error: unknown) => {
+        ctx.signal.throwIfAborted()
+        adopted.skipped.push(`${cloud.name}: ${asFactoryError(error).message}`)
+      })
+    }
+    await ask(async () => {
       for await (const image of cloud.images?.list(ctx) ?? []) {
         if (hasOrigin(image)) images.push(image)
         else adopted.skipped.push(`${cloud.name} ${image.name}: it does not say what it was made of`)
       }
+    })
+    await ask(async () => {
       for await (const resource of cloud.builders?.find(configuration.owner, ctx) ?? []) {
         if (resource.kind === 'machine') takeMachine(journal, cloud, configuration.owner, resource, adopted)
       }
-    } catch (error) {
-      ctx.signal.throwIfAborted()
-      adopted.skipped.push(`${cloud.name}: ${asFactoryError(error).message}`)
-    }
+    })
   }
   // In the order in which they were made, whatever the clouds list first: a plan compares with the newest.
   const releases = [...Map.groupBy(images, (image) => image.release)].toSorted(([one], [other]) =>
@@ -56,7 +62,8 @@ export async function adopt(
 
 /**
  * As the engine itself would have written it, with nothing that only the lost journal knew. Of a release that is known
- * only the places without an image get one: a cloud may have been out of reach the first time. Returns names of images.
+ * only the places without an image get one: a cloud may have been out of reach the first time. All of it or nothing is
+ * written, so that nobody goes on with half of a release. Returns names of images.
  */
 function takeRelease(
   journal: Journal,
@@ -77,8 +84,9 @@ function takeRelease(
     buildKey: own[0]!.origin.buildKey,
     why: 'found in the clouds',
   }))
+  const records: JournalRecord[] = []
   if (!before) {
-    journal.append({
+    records.push({
       type: 'release-opened',
       release,
       key: first.origin.releaseKey,
@@ -92,7 +100,7 @@ function takeRelease(
   for (const { arch, buildKey } of builds) {
     if (journal.state().collected.has(buildKey)) continue
     const { identity, pushedDigest } = images.find((image) => image.arch === arch)!.origin
-    journal.append({
+    records.push({
       type: 'artifacts-collected',
       release,
       arch,
@@ -103,8 +111,9 @@ function takeRelease(
     })
   }
   for (const { origin: _origin, ...image } of images)
-    journal.append({ type: 'image-published', release, image })
-  if (!before) journal.append({ type: 'release-closed', release, outcome: 'partial', durationMs: 0 })
+    records.push({ type: 'image-published', release, image })
+  if (!before) records.push({ type: 'release-closed', release, outcome: 'partial', durationMs: 0 })
+  journal.appendAll(records)
   return images.map(({ name }) => name)
 }
 

@@ -7,6 +7,7 @@ import type { CollectedBuild } from '#src/journal/replay.ts'
 import { formatBytes } from '#src/units.ts'
 import { buildBudget } from './budget.ts'
 import { type BuildScope, collectStep, containerStep, disksStep, prepare, pushStep } from './build-steps.ts'
+import { giveBackDone } from './give-back.ts'
 import { identityOf } from './identity.ts'
 import type { ReleaseInputs } from './inputs.ts'
 import { isLeaseFailure, prolong, withMachine } from './lease.ts'
@@ -34,7 +35,11 @@ export async function buildArchitecture(
     })
   const { buildKey, formats } = planned
   const before = await collectedBefore(scope, planned)
-  if (before) return before
+  if (before) {
+    // An engine may have been cut off between the last byte and giving the machine back: its place is needed now.
+    await giveBackDone(scope, arch, ['build'])
+    return before
+  }
 
   const { release, configuration } = scope
   const identity = identityOf({ imageName: configuration.image.name, release, buildKey, arch })

@@ -1,7 +1,7 @@
 import type { ArchitectureName } from '#arch/index.ts'
 import type { BuilderPool } from '#clouds/types.ts'
 import type { Context } from '#src/context.ts'
-import { asFactoryError } from '#src/errors.ts'
+import { FactoryError, asFactoryError } from '#src/errors.ts'
 import type { LeaseState } from '#src/journal/leases.ts'
 import { isFenced, isLost } from './guard.ts'
 import { forgetKeys } from './lease-keys.ts'
@@ -49,7 +49,13 @@ export async function giveBack(
     if (given) return isLost(scope.signal) ? undefined : warnRented(scope, request, leaseId, error)
     const ctx = releaseContext({ now: scope.now, signal: AbortSignal.timeout(limitMs) })
     await forgetKeys(leaseId).catch(() => undefined)
-    await pool.release(leaseId, ctx).catch((again: unknown) => warnRented(scope, request, leaseId, again))
+    try {
+      await pool.release(leaseId, ctx)
+      // It may be only the log that cannot be written; and an open lease keeps its place.
+      scope.journal.append({ type: 'lease-released', release: scope.release, leaseId })
+    } catch (again) {
+      if (!isLost(scope.signal)) warnRented(scope, request, leaseId, again)
+    }
   }
 }
 
@@ -70,12 +76,20 @@ export async function giveBackLeftovers(parts: EngineParts, resuming: string | u
 }
 
 /** Gives back what a release still has rented for an architecture when nothing more is done there. */
-export async function giveBackDone(scope: ReleaseScope, arch: ArchitectureName): Promise<void> {
+export async function giveBackDone(
+  scope: ReleaseScope,
+  arch: ArchitectureName,
+  which: readonly LeaseState['purpose'][] = ['build', 'verify'],
+): Promise<void> {
   const left = scope.journal
     .state()
     .leases.filter(
-      ({ released, kept, lease }) =>
-        !released && !kept && lease.release === scope.release && lease.arch === arch,
+      ({ released, kept, lease, purpose }) =>
+        !released &&
+        !kept &&
+        lease.release === scope.release &&
+        lease.arch === arch &&
+        which.includes(purpose),
     )
   for (const taken of left) {
     const pool = scope.clouds.get(taken.cloud)?.builders
@@ -99,7 +113,7 @@ async function giveBackQuietly(parts: EngineParts, { lease, cloud }: LeaseState)
   const signal = AbortSignal.any([parts.signal, AbortSignal.timeout(limitMs)])
   try {
     const pool = parts.clouds.get(cloud)?.builders
-    if (!pool) throw new Error(`${cloud} is no longer in the configuration`)
+    if (!pool) throw cloudGone(cloud)
     parts.journal.assertCurrent()
     await forgetKeys(leaseId)
     await pool.release(leaseId, releaseContext({ now: parts.now, signal }))
@@ -116,6 +130,15 @@ async function logConsole(pool: BuilderPool, leaseId: string, ctx: Context): Pro
   for (const line of text?.split('\n').slice(-consoleLines) ?? []) ctx.log(`console: ${line}`)
 }
 
+function cloudGone(cloud: string): FactoryError {
+  return new FactoryError({
+    code: 'cloud-unknown',
+    message: `${cloud} is no longer in the configuration`,
+    hint: `Put ${cloud} back under clouds: once, so that what it has of ours can be given back.`,
+    class: 'user',
+  })
+}
+
 function warnRented(
   scope: EngineParts,
   { arch, cloud }: Pick<GivenBack, 'arch' | 'cloud'>,
@@ -129,6 +152,8 @@ function warnRented(
     message: scope.mask(
       `the machine of lease ${leaseId} could not be given back to ${cloud}: ${asFactoryError(error).message}`,
     ),
-    hint: 'The next factory release tries again, so does factory reap; the machine powers itself off when its lease ends.',
+    hint:
+      (error instanceof FactoryError ? error.hint : undefined) ??
+      'The next factory release tries again, so does factory reap; the machine powers itself off when its lease ends.',
   })
 }

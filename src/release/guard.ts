@@ -1,4 +1,5 @@
 import type { BuilderPool, Cloud, ImageStore } from '#clouds/types.ts'
+import type { Builder } from '#src/builder/types.ts'
 import { type FactoryError, asFactoryError } from '#src/errors.ts'
 import type { Journal } from '#src/journal/journal.ts'
 import type { EngineParts } from './scope.ts'
@@ -24,8 +25,18 @@ export function guarded(parts: EngineParts): Disposable & { parts: EngineParts }
   looking.unref()
   process.on('SIGCONT', look)
   const clouds = new Map([...parts.clouds].map(([name, cloud]) => [name, fencedCloud(cloud, journal)]))
+  const registry: EngineParts['registry'] = {
+    ...parts.registry,
+    async writeIndex(request, ctx) {
+      journal.assertCurrent()
+      return await parts.registry.writeIndex(request, ctx)
+    },
+  }
+  const openBuilder: EngineParts['openBuilder'] = async (ref, login, ctx) =>
+    fencedBuilder(await parts.openBuilder(ref, login, ctx), journal)
+  const signal = AbortSignal.any([parts.signal, lost.signal])
   return {
-    parts: { ...parts, journal, clouds, signal: AbortSignal.any([parts.signal, lost.signal]) },
+    parts: { ...parts, journal, clouds, registry, openBuilder, signal },
     [Symbol.dispose]() {
       clearInterval(looking)
       process.off('SIGCONT', look)
@@ -58,6 +69,7 @@ function watched(journal: Journal, tell: (error: FactoryError) => void): Journal
     ...journal,
     state: () => watch(journal.state),
     append: (record) => watch(() => journal.append(record)),
+    appendAll: (records) => watch(() => journal.appendAll(records)),
     claim: (record, limit) => watch(() => journal.claim(record, limit)),
     assertCurrent: () => watch(journal.assertCurrent),
   }
@@ -87,6 +99,24 @@ function fencedPool(pool: BuilderPool, journal: Journal): BuilderPool {
     async release(leaseId, ctx) {
       journal.assertCurrent()
       await pool.release(leaseId, ctx)
+    },
+  }
+}
+
+function fencedBuilder(builder: Builder, journal: Journal): Builder {
+  return {
+    ...builder,
+    async writeFile(path, content, mode) {
+      journal.assertCurrent()
+      await builder.writeFile(path, content, mode)
+    },
+    async startJob(id, script) {
+      journal.assertCurrent()
+      await builder.startJob(id, script)
+    },
+    async sendTree(directory, paths, remoteDirectory) {
+      journal.assertCurrent()
+      await builder.sendTree(directory, paths, remoteDirectory)
     },
   }
 }

@@ -90,32 +90,26 @@ async function takeLease(scope: ReleaseScope, request: LeaseRequest): Promise<Fr
     await giveBack(scope, request, known.lease.id)
   }
   const leaseMs = scope.configuration.limits.lease
-  const lease: Lease = {
-    id: `${request.arch.replace('_', '-')}-${randomBytes(5).toString('hex')}`,
-    owner: scope.configuration.owner,
-    release: scope.release,
-    arch: request.arch,
-    expires: new Date(scope.now() + leaseMs).toISOString(),
-  }
   const { cloud, purpose, dataBytes, image, target } = request
-  await makeAccess(await keysDirectory(lease.id))
+  const id = `${request.arch.replace('_', '-')}-${randomBytes(5).toString('hex')}`
+  const identity = { id, owner: scope.configuration.owner, release: scope.release, arch: request.arch }
   try {
-    await claimPlace(scope, {
+    const lease = await claimPlace(scope, cloud, () => ({
       type: 'lease-taken',
       release: scope.release,
       cloud,
-      lease,
+      lease: { ...identity, expires: new Date(scope.now() + leaseMs).toISOString() },
       purpose,
       dataBytes,
       leaseMs,
       ...(image === undefined ? {} : { image }),
       ...(target === undefined ? {} : { target }),
-    })
+    }))
+    return { lease, dataBytes, leaseMs, adopted: false, ...(image === undefined ? {} : { image }) }
   } catch (error) {
     if (error instanceof Error) leaseFailures.add(error)
     throw error
   }
-  return { lease, dataBytes, leaseMs, adopted: false, ...(image === undefined ? {} : { image }) }
 }
 
 function openLeases(scope: ReleaseScope, request: LeaseRequest): LeaseState[] {

@@ -1,34 +1,72 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import type { Lease } from '#clouds/types.ts'
 import { FactoryError } from '#src/errors.ts'
 import type { LeaseTaken } from '#src/journal/journal.ts'
+import type { LeaseState } from '#src/journal/leases.ts'
+import { sleep } from '#src/sleep.ts'
+import { formatDuration } from '#src/units.ts'
 import type { ReleaseScope } from './scope.ts'
 
 const lookEveryMs = 300
+const tellAfterMs = 60_000
 
 /**
- * Writes the lease into the journal as soon as its cloud has a place for one more machine of ours, in the order in which
- * it was asked. Throws `no-place-left` (class capacity) when only machines that are kept on purpose stand in the way.
+ * Writes a lease into the journal as soon as its cloud has a place for one more machine of ours, in the order in which
+ * it was asked; a lease begins then, and not when the waiting does. Throws `no-place-left` (class capacity) when only
+ * machines that are kept on purpose stand in the way, or when nothing moves for as long as a lease lasts.
  */
-export async function claimPlace(scope: ReleaseScope, record: LeaseTaken): Promise<void> {
-  const { cloud } = record
+export async function claimPlace(
+  scope: ReleaseScope,
+  cloud: string,
+  leaseFor: () => LeaseTaken,
+): Promise<Lease> {
   const limit = scope.clouds.get(cloud)?.builders?.maxBuilders ?? 1
-  const inOrder = scope.queues.get(cloud) ?? ((call: () => Promise<void>) => call())
-  await inOrder(async () => {
-    while (!scope.journal.claim(record, limit)) {
+  const waitForPlace = async () => {
+    const startedAt = scope.now()
+    let told = false
+    for (;;) {
+      const record = leaseFor()
+      if (scope.journal.claim(record, limit)) return record.lease
       const standing = scope.journal
         .state()
         .leases.filter((taken) => taken.cloud === cloud && !taken.released)
-      if (standing.every(({ kept }) => kept)) throw allKept(cloud, limit, standing[0]?.lease.arch ?? 'ARCH')
-      await delay(lookEveryMs, undefined, { signal: scope.signal })
+      const waitedMs = scope.now() - startedAt
+      if (standing.every(({ kept }) => kept) || waitedMs > scope.configuration.limits.lease) {
+        throw noPlace(cloud, limit, standing)
+      }
+      if (waitedMs > tellAfterMs && !told) {
+        told = true
+        tellWaiting(scope, record, standing, waitedMs)
+      }
+      await sleep(lookEveryMs, scope.signal)
     }
+  }
+  const inOrder = scope.queues.get(cloud)
+  return inOrder ? await inOrder(waitForPlace) : await waitForPlace()
+}
+
+function tellWaiting(
+  { listener, now }: ReleaseScope,
+  { lease, cloud }: LeaseTaken,
+  standing: readonly LeaseState[],
+  waitedMs: number,
+): void {
+  const message = `${lease.arch} has waited ${formatDuration(waitedMs)} for a place at ${cloud}; taken by ${shown(standing)}`
+  listener({ type: 'warning', at: now(), arch: lease.arch, message })
+}
+
+function noPlace(cloud: string, limit: number, standing: readonly LeaseState[]): FactoryError {
+  const arch = standing.find(({ kept }) => kept)?.lease.arch
+  const giveBack = arch === undefined ? '' : `Give a kept builder back: factory ssh ${arch} --give-back; or `
+  return new FactoryError({
+    code: 'no-place-left',
+    message: `${cloud} may have ${limit} machines of ours at once, and it has: ${shown(standing)}`,
+    hint: `${giveBack}${giveBack === '' ? 'Raise' : 'raise'} maxBuilders of ${cloud}.`,
+    class: 'capacity',
   })
 }
 
-function allKept(cloud: string, limit: number, arch: string): FactoryError {
-  return new FactoryError({
-    code: 'no-place-left',
-    message: `${cloud} may have ${limit} machines of ours at once, and all of them are kept builders of failed builds`,
-    hint: `Give one back: factory ssh ${arch} --give-back; or raise maxBuilders of ${cloud}.`,
-    class: 'capacity',
-  })
+function shown(standing: readonly LeaseState[]): string {
+  return standing
+    .map(({ lease, kept, ref }) => `${ref?.machine ?? lease.id}${kept ? ' (kept)' : ''} of ${lease.release}`)
+    .join(', ')
 }

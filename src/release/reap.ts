@@ -38,13 +38,16 @@ export async function reap(
 async function reapCloud(cloud: Cloud, options: ReapOptions, ctx: Context): Promise<Reaped[]> {
   const reaped: Reaped[] = []
   try {
-    const first = await lookAt(cloud, options.owner, ctx)
+    const { groups: first, failure } = await lookAt(cloud, options.owner, ctx)
+    const tell = (why: string) => reaped.push({ cloud: cloud.name, action: 'failed', why })
+    if (failure !== undefined) tell(failure)
     const over = first.filter((group) => isOver(group, ctx))
     for (const group of first) if (!over.includes(group)) reaped.push(...leave(cloud, group))
     if (options.dryRun) for (const group of over) reaped.push(...told(cloud, group, 'would be removed', ctx))
     if (over.length === 0 || options.dryRun) return reaped
     await ctx.sleep(options.confirmMs)
-    const second = await lookAt(cloud, options.owner, ctx)
+    const { groups: second, failure: again } = await lookAt(cloud, options.owner, ctx)
+    if (again !== undefined && failure === undefined) tell(again)
     for (const marked of over) {
       const again = second.find(({ name }) => name === marked.name)
       if (!again) continue
@@ -64,21 +67,37 @@ interface Group {
   resources: Resource[]
 }
 
-async function lookAt(cloud: Cloud, owner: string, ctx: Context): Promise<Group[]> {
+/** A place that does not answer hides nothing of the others: what was seen counts, and the failure is told beside it. */
+async function lookAt(
+  cloud: Cloud,
+  owner: string,
+  ctx: Context,
+): Promise<{ groups: Group[]; failure: string | undefined }> {
   const groups = new Map<string, Group>()
-  for await (const resource of cloud.builders?.find(owner, ctx) ?? []) {
-    if (resource.owner !== owner || resource.leaseId === undefined) continue
-    const name = `lease ${resource.leaseId}`
-    const group = groups.get(name) ?? { name, leaseId: resource.leaseId, resources: [] }
-    group.resources.push(resource)
-    groups.set(name, group)
+  let failure: string | undefined
+  const look = async (find: () => Promise<void>) => {
+    await find().catch((error: unknown) => {
+      ctx.signal.throwIfAborted()
+      failure = asFactoryError(error).message
+    })
   }
-  for await (const leftover of cloud.images?.leftovers(owner, ctx) ?? []) {
-    if (leftover.owner !== owner) continue
-    const name = `leftover ${leftover.region} ${leftover.id}`
-    groups.set(name, { name, resources: [leftover] })
-  }
-  return [...groups.values()]
+  await look(async () => {
+    for await (const resource of cloud.builders?.find(owner, ctx) ?? []) {
+      if (resource.owner !== owner || resource.leaseId === undefined) continue
+      const name = `lease ${resource.leaseId}`
+      const group = groups.get(name) ?? { name, leaseId: resource.leaseId, resources: [] }
+      group.resources.push(resource)
+      groups.set(name, group)
+    }
+  })
+  await look(async () => {
+    for await (const leftover of cloud.images?.leftovers(owner, ctx) ?? []) {
+      if (leftover.owner !== owner) continue
+      const name = `leftover ${leftover.region} ${leftover.id}`
+      groups.set(name, { name, resources: [leftover] })
+    }
+  })
+  return { groups: [...groups.values()], failure }
 }
 
 /** The latest end that stands on any part counts; what has none on it is never taken for over. */

@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { LimitFunction } from 'p-limit'
 import type { Cloud } from '#clouds/types.ts'
 import type { ArtifactStore } from '#src/artifact/store.ts'
@@ -11,6 +10,7 @@ import type { DiskBuilder } from '#src/disk/types.ts'
 import type { Listener } from '#src/events.ts'
 import type { Journal } from '#src/journal/journal.ts'
 import type { RegistryClient } from '#src/registry/types.ts'
+import { sleep } from '#src/sleep.ts'
 
 /** What the engine works with; tests hand in scripted parts, the commands hand in the real ones. */
 export interface EngineParts {
@@ -43,8 +43,7 @@ export interface ReleaseScope extends EngineParts {
 /** A context that is bound to the release and to no step: for sessions that outlive the step which opens them. */
 export function releaseContext(scope: Pick<EngineParts, 'signal' | 'now'>): Context {
   const { signal, now } = scope
-  const sleep = async (ms: number) => void (await delay(ms, undefined, { signal }))
-  return { signal, now, sleep, emit: () => undefined, log: () => undefined }
+  return { signal, now, sleep: (ms) => sleep(ms, signal), emit: () => undefined, log: () => undefined }
 }
 
 /** Where the release.json of a release lies. */

@@ -1,11 +1,11 @@
 import { createWriteStream, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Context } from '#src/context.ts'
 import { asFactoryError } from '#src/errors.ts'
 import type { ErrorFacts, StepPlace } from '#src/events.ts'
 import type { FactoryError } from '#src/errors.ts'
+import { sleep } from '#src/sleep.ts'
 import { withTimeLimit } from '#src/time-limit.ts'
 import { type ReleaseScope, releaseDirectory } from './scope.ts'
 
@@ -115,7 +115,7 @@ function stepContext(
   return {
     signal,
     now,
-    sleep: async (ms) => void (await delay(ms, undefined, { signal })),
+    sleep: (ms) => sleep(ms, signal),
     emit: (progress) =>
       listener({
         type: 'step-progress',

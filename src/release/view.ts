@@ -1,9 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { FactoryEvent, Listener, ReleaseOutcome } from '#src/events.ts'
 import { engineAtWork, silentLimitMs } from '#src/journal/engine.ts'
-import { openJournal } from '#src/journal/journal.ts'
+import { readJournal } from '#src/journal/journal.ts'
 import type { StoredRecord } from '#src/journal/records.ts'
 import type { FactoryState, ReleaseState } from '#src/journal/replay.ts'
+import { sleep } from '#src/sleep.ts'
 import { formatDuration } from '#src/units.ts'
 import { releaseManifestFile } from './scope.ts'
 
@@ -24,7 +24,7 @@ export async function viewRelease(
   listener: Listener,
   signal: AbortSignal,
 ): Promise<ViewEnd> {
-  using journal = openJournal(stateDirectory)
+  using journal = readJournal(stateDirectory)
   let watched: ReleaseState | undefined
   let seq = 0
   let toldSilent = false
@@ -32,7 +32,9 @@ export async function viewRelease(
     // In this order: what an engine wrote before it ended must be seen before its end is.
     const engine = engineAtWork(stateDirectory)
     const state = journal.state()
-    watched ??= state.releases.findLast(({ outcome }) => outcome === undefined)
+    watched ??= state.releases.findLast(
+      ({ outcome, epoch }) => outcome === undefined && epoch === (engine ?? state.engine)?.epoch,
+    )
     const records = watched ? ofRelease(journal.read(seq), watched.release, seq === 0) : []
     for (const record of records) {
       seq = record.seq
@@ -44,7 +46,7 @@ export async function viewRelease(
       toldSilent = true
       listener(silentWarning(state, engine.silentMs))
     }
-    await delay(lookEveryMs, undefined, { signal })
+    await sleep(lookEveryMs, signal)
   }
 }
 
@@ -66,11 +68,11 @@ function eventsOf(record: StoredRecord, watched: ReleaseState, stateDirectory: s
     }
     case 'step-started':
     case 'step-finished': {
-      const { release: _, seq: __, ...event } = record
+      const { release: _, seq: __, epoch: ___, ...event } = record
       return [event as FactoryEvent]
     }
     case 'step-failed': {
-      const { release: _, seq: __, ...event } = record
+      const { release: _, seq: __, epoch: ___, ...event } = record
       return [{ ...event, willRetry: false } as FactoryEvent]
     }
     case 'release-closed': {

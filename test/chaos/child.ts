@@ -20,9 +20,8 @@ import type { RunOptions } from './run.ts'
  * One orchestrator: the real engine, journal and store over a scripted world, in a process of its own that may be killed.
  * Ends with exit code 0 (done), 3 (anything else that a release can come to), 1 (it may not go on).
  */
-const { directory, architectures, failing, takeOver, clockMs, injection, pointsFile } = JSON.parse(
-  process.argv[2] ?? '',
-) as RunOptions
+const { directory, architectures, failing, takeOver, maxBuilders, clockMs, injection, pointsFile } =
+  JSON.parse(process.argv[2] ?? '') as RunOptions
 const now = () => Date.now() + clockMs
 const points = openPoints(pointsFile, injection)
 const ledger = openLedger(directory)
@@ -34,7 +33,7 @@ const settings = configuration({
   builders: Object.fromEntries(architectures.map((arch) => [arch, ['lab']])),
   publish: [{ to: 'lab', architectures, format: 'raw', verify: true }],
 })
-const clouds = new Map([['lab', scriptedCloud('lab', ledger, points)]])
+const clouds = new Map([['lab', scriptedCloud('lab', ledger, points, maxBuilders)]])
 
 process.exitCode = await main().catch((error: unknown) => {
   const { code, message } = asFactoryError(error)

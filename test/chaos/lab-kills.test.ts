@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest'
-import { openJournal } from '#src/journal/journal.ts'
+import { readJournal } from '#src/journal/journal.ts'
 import { type Workspace, only, openWorkspace } from '#test/e2e/factory.ts'
 import { ensureLab } from '#test/lab/lab.ts'
 import { chooseSeed, randomFrom } from './random.ts'
@@ -44,7 +44,7 @@ test(
 async function expectOnlyImages(workspace: Workspace): Promise<number> {
   expect(await workspace.domains()).toEqual([])
   expect(await workspace.leftovers()).toEqual([])
-  using journal = openJournal(workspace.state)
+  using journal = readJournal(workspace.state)
   const state = journal.state()
   expect(state.leases.filter(({ released }) => !released)).toEqual([])
   for (const { release, images, outcome } of state.releases) {

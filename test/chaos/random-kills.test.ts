@@ -2,27 +2,28 @@ import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { openJournal } from '#src/journal/journal.ts'
+import { readJournal } from '#src/journal/journal.ts'
+import { chooseSeed, randomFrom } from './random.ts'
 import { newWorld, startRun } from './run.ts'
 import { expectNothingUnknown, expectOneOfEverything } from './world.ts'
 
 /*
  * The sweep kills at every transition; this kills anywhere: in the middle of a write, of an import, of a system call.
- * CHAOS_KILLS says how often, CHAOS_SEED takes the delays of an earlier run again.
+ * CHAOS_KILLS says how often.
  */
 const kills = Number(process.env['CHAOS_KILLS'] ?? 40)
-const seed = Number(process.env['CHAOS_SEED'] ?? Date.now() % 1_000_000)
 const both = ['x86_64', 's390x'] as const
 /** One for each core. */
 const lanes = 2
 const killsOfOneWorld = 4
 
 test('an orchestrator that is killed at random microseconds, again and again, makes one of everything', async () => {
+  const seed = chooseSeed()
   const runMs = await lengthOfRun()
   const told = `CHAOS_SEED=${seed} CHAOS_KILLS=${kills}`
   process.stderr.write(`${told}: a run takes ${Math.round(runMs)} ms\n`)
   const found = await Promise.all(
-    Array.from({ length: lanes }, (_, lane) => killOften(randomOf(seed + lane), runMs, told)),
+    Array.from({ length: lanes }, (_, lane) => killOften(randomFrom(seed + lane), runMs, told)),
   )
   const killed = found.reduce((sum, lane) => sum + lane.killed, 0)
   const atWork = found.reduce((sum, lane) => sum + lane.atWork, 0)
@@ -71,7 +72,7 @@ function lookAt(world: string, after: string): boolean {
   const copy = newWorld()
   cpSync(world, copy, { recursive: true })
   expectNothingUnknown(copy, after)
-  using journal = openJournal(join(copy, 'state'))
+  using journal = readJournal(join(copy, 'state'))
   const open = journal.state().releases.some(({ outcome }) => outcome === undefined)
   rmSync(copy, { recursive: true })
   return open
@@ -96,15 +97,4 @@ async function delayMicroseconds(microseconds: number): Promise<void> {
   const until = performance.now() + microseconds / 1000
   await delay(Math.floor(microseconds / 1000))
   while (performance.now() < until);
-}
-
-/** Numbers in [0, 1) that are the same for the same seed (mulberry32). */
-function randomOf(start: number): () => number {
-  let state = start
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

@@ -11,6 +11,8 @@ export interface RunOptions {
   /** Architectures whose Containerfile fails. */
   failing: string[]
   takeOver: boolean
+  /** Places for machines in the cloud. */
+  maxBuilders: number
   /** How far its clock is off, in milliseconds. */
   clockMs: number
   injection?: Injection
@@ -29,7 +31,7 @@ export function startRun(
   under: readonly string[] = [],
 ) {
   const architectures: ArchitectureName[] = ['x86_64', 's390x']
-  const defaults = { architectures, failing: [], takeOver: false, clockMs: 0 }
+  const defaults = { architectures, failing: [], takeOver: false, maxBuilders: 2, clockMs: 0 }
   const options: RunOptions = {
     ...defaults,
     ...changes,

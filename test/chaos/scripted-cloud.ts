@@ -8,19 +8,19 @@ import type { Points } from './points.ts'
  * A cloud that keeps its bill in the ledger. It is stricter than real ones: a machine is never rented again under a lease
  * that was given back, an image is never published over a complete one, and what is published must be the bytes of its key.
  */
-export function scriptedCloud(name: string, ledger: Ledger, points: Points): Cloud {
+export function scriptedCloud(name: string, ledger: Ledger, points: Points, maxBuilders: number): Cloud {
   return {
     name,
     kind: 'libvirt',
     async *doctor() {},
-    builders: pool(name, ledger, points),
+    builders: pool(name, ledger, points, maxBuilders),
     images: store(ledger, points),
   }
 }
 
-function pool(name: string, ledger: Ledger, points: Points): BuilderPool {
+function pool(name: string, ledger: Ledger, points: Points, maxBuilders: number): BuilderPool {
   return {
-    maxBuilders: 4,
+    maxBuilders,
     offers: () => ({ ok: true }),
     acquire: (spec, lease) =>
       points.pass(`call acquire ${lease.arch} ${spec.purpose}`, async () => {
@@ -94,8 +94,17 @@ function store(ledger: Ledger, points: Points): ImageStore {
     async remove({ id }) {
       ledger.removeImage(id)
     },
-    async *leftovers() {},
-    async discard() {},
+    async *leftovers(owner) {
+      for (const { image, complete: whole } of ledger.images()) {
+        if (whole) continue
+        const { id, arch, release, region } = image
+        const expires = new Date(Date.now() + 3_600_000).toISOString()
+        yield { kind: 'image', id, region, owner, release, arch, expires }
+      }
+    },
+    async discard({ id }) {
+      ledger.removeImage(id)
+    },
   }
 }
 

@@ -17,14 +17,14 @@ const runs: Record<'whole' | 'failed' | 'resumed', string[]> = { whole: [], fail
 beforeAll(async () => {
   runs.whole = await pointsOf(newWorld())
   runs.failed = await pointsOf(newWorld(), failing)
-  runs.resumed = await pointsOf(await cutOffWorld(), { architectures: ['x86_64'] })
+  runs.resumed = await pointsOf(await cutOffWorld(), { architectures: ['x86_64'], maxBuilders: 1 })
 })
 
 /** A world whose orchestrator was killed in the middle of its only build. */
 async function cutOffWorld(): Promise<string> {
   const world = newWorld()
   const injection = { point: 'append container-built x86_64 #1', when: 'after', what: 'kill' } as const
-  await startRun(world, { architectures: ['x86_64'], injection })
+  await startRun(world, { architectures: ['x86_64'], maxBuilders: 1, injection })
   return world
 }
 
@@ -73,10 +73,14 @@ describe('an orchestrator that is killed and run again', () => {
           const world = await cutOffWorld()
           const after = `killed again ${injection.when} ${injection.point}`
           const architectures = ['x86_64'] as const
-          const killed = await startRun(world, { architectures: [...architectures], injection })
+          const killed = await startRun(world, {
+            architectures: [...architectures],
+            maxBuilders: 1,
+            injection,
+          })
           expect(killed.signal, `${after}\n${killed.stderr}`).toBe('SIGKILL')
           expectNothingUnknown(world, after)
-          const last = await startRun(world, { architectures: [...architectures] })
+          const last = await startRun(world, { architectures: [...architectures], maxBuilders: 1 })
           expect(last.exitCode, `${after}\n${last.stderr}`).toBe(0)
           expectOneOfEverything(world, architectures, after)
         }),

@@ -3,13 +3,13 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { openStore } from '#src/artifact/store.ts'
-import { openJournal } from '#src/journal/journal.ts'
+import { readJournal } from '#src/journal/journal.ts'
 import { openLedger } from './ledger.ts'
 
 /** What was rented must be written down first: nothing stands that the journal does not know as rented. */
 export function expectNothingUnknown(directory: string, after: string): void {
   using ledger = openLedger(directory)
-  using journal = openJournal(join(directory, 'state'))
+  using journal = readJournal(join(directory, 'state'))
   const open = journal
     .state()
     .leases.filter(({ released }) => !released)
@@ -29,7 +29,7 @@ export function expectOneOfEverything(
   uploadsAtMost = after.includes('half-way') ? 2 : 1,
 ): void {
   using ledger = openLedger(directory)
-  using journal = openJournal(join(directory, 'state'))
+  using journal = readJournal(join(directory, 'state'))
   const state = journal.state()
   const rented = ledger.machines().map(({ arch, purpose }) => `${arch} ${purpose}`)
   const expected = architectures.flatMap((arch) => [`${arch} build`, `${arch} verify`])
@@ -68,7 +68,7 @@ export function expectOneOfEverything(
 /** Nothing is rented any more, nothing was rented past its end, and the journal says the same. */
 export function expectGone(directory: string, after: string): void {
   using ledger = openLedger(directory)
-  using journal = openJournal(join(directory, 'state'))
+  using journal = readJournal(join(directory, 'state'))
   for (const { givenBackAt, endsAt } of ledger.machines()) {
     expect(givenBackAt, after).not.toBeNull()
     expect(givenBackAt, after).toBeLessThanOrEqual(endsAt)

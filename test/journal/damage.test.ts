@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { execa } from 'execa'
 import { beforeAll, expect, test } from 'vitest'
 import { enterEngine } from '#src/journal/engine.ts'
-import { openJournal } from '#src/journal/journal.ts'
+import { openJournal, readJournal } from '#src/journal/journal.ts'
 
 const written = 12
 const names = ['journal.sqlite', 'journal.sqlite-wal'] as const
@@ -109,6 +109,27 @@ test('a record that vanished from the middle is noticed', () => {
     opened.exec('DELETE FROM records WHERE seq = 4')
   }
   expect(() => enter(directory)).toThrow(expect.objectContaining({ code: 'journal-broken' }))
+})
+
+test('a journal of a newer factory is refused and left as it is', () => {
+  const { directory, database } = copyOfKilled()
+  {
+    using opened = new DatabaseSync(database)
+    opened.exec(`UPDATE records SET version = 99, checksum = 'other' WHERE seq > 9`)
+  }
+  expect(() => enter(directory)).toThrow(expect.objectContaining({ code: 'journal-too-new' }))
+  using opened = new DatabaseSync(database)
+  expect(opened.prepare('SELECT count(*) AS count FROM records').get()).toEqual({ count: written })
+})
+
+test('looking at a damaged journal leaves the damage for the engine to tell', () => {
+  const { directory, wal } = copyOfKilled()
+  truncateSync(wal, readFileSync(wal).length - 100)
+  {
+    using journal = readJournal(directory)
+    expect(journal.read().length).toBeLessThan(written)
+  }
+  expect(enter(directory).warning).toContain('not written to the end')
 })
 
 test('a journal of version 1 is read, and gone on with', () => {

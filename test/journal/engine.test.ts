@@ -1,11 +1,12 @@
 import { once } from 'node:events'
-import { appendFileSync, mkdtempSync, readFileSync, utimesSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, utimesSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { expect, test } from 'vitest'
 import { type Engine, engineAtWork, enterEngine } from '#src/journal/engine.ts'
-import { type LeaseTaken, openJournal } from '#src/journal/journal.ts'
+import { type LeaseTaken, openJournal, readJournal } from '#src/journal/journal.ts'
+import { ageLocks } from '#test/chaos/stopped.ts'
 
 const release = '20261121.0'
 
@@ -19,8 +20,8 @@ function enter(directory: string, takeOver = false): Engine {
   throw new Error(`engine ${entered.atWork.epoch} is at work`)
 }
 
-function leaseTaken(id: string, cloud = 'lab'): LeaseTaken {
-  const lease = { id, owner: 'lab', release, arch: 's390x', expires: '2026-11-21T04:00:00Z' } as const
+function leaseTaken(id: string, cloud = 'lab', expires = '2026-11-21T04:00:00Z'): LeaseTaken {
+  const lease = { id, owner: 'lab', release, arch: 's390x', expires } as const
   return { type: 'lease-taken', release, cloud, lease, purpose: 'build', dataBytes: 1 }
 }
 
@@ -56,6 +57,8 @@ test('an engine that was taken over can write nothing, claim nothing and is told
   const directory = emptyDirectory()
   using old = enter(directory)
   expect(() => enter(directory)).toThrow()
+  expect(() => enter(directory, true), 'it is alive').toThrow()
+  ageLocks(directory)
   using next = enter(directory, true)
   const refused = expect.objectContaining({ code: 'fenced', class: 'interrupted' })
   expect(() => old.journal.append({ type: 'release-resumed', release })).toThrow(refused)
@@ -91,7 +94,7 @@ test('what an engine that was killed had claimed stays claimed', () => {
   const directory = emptyDirectory()
   {
     using engine = enter(directory)
-    engine.journal.claim(leaseTaken('a'), 1)
+    engine.journal.claim(leaseTaken('a', 'lab', new Date().toISOString()), 1)
   }
   using next = enter(directory)
   expect(next.journal.claim(leaseTaken('b'), 1)).toBe(false)
@@ -117,6 +120,37 @@ test('two processes that claim at once get no more places than there are', async
   expect(got.map(({ stdout }) => Number(stdout)).reduce((sum, count) => sum + count)).toBe(30)
   using journal = openJournal(directory)
   expect(journal.state().leases).toHaveLength(30)
+})
+
+test('the place of a machine whose lease was over long ago is free for the next engine', () => {
+  const directory = emptyDirectory()
+  {
+    using engine = enter(directory)
+    engine.journal.claim(leaseTaken('a'), 1)
+  }
+  using next = enter(directory)
+  expect(next.journal.claim(leaseTaken('b'), 1)).toBe(true)
+})
+
+test('looking makes nothing, not even a directory', () => {
+  const directory = join(emptyDirectory(), 'nothing')
+  using journal = readJournal(directory)
+  expect(journal.read()).toEqual([])
+  expect(engineAtWork(directory)).toBeUndefined()
+  expect(existsSync(directory)).toBe(false)
+})
+
+test('looking again and again never keeps an engine from its place', async () => {
+  const directory = emptyDirectory()
+  enter(directory)[Symbol.dispose]()
+  const script = `
+    const { engineAtWork } = await import(${JSON.stringify(new URL('../../src/journal/engine.ts', import.meta.url).href)})
+    console.log('looking'); for (;;) engineAtWork(${JSON.stringify(directory)})`
+  const looking = execa(process.execPath, ['--input-type=module', '-e', script], { reject: false })
+  await once(looking.stdout, 'data')
+  for (let times = 0; times < 20; times += 1) enter(directory)[Symbol.dispose]()
+  looking.kill('SIGKILL')
+  await looking
 })
 
 test('a lock file of nobody does not keep an engine out', () => {

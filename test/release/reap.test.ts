@@ -171,16 +171,19 @@ describe('reaping', () => {
   })
 
   test.each([
-    ['find', ['bad failed']],
-    ['leftovers', ['bad failed']],
+    ['find', ['bad failed', 'bad old.part removed']],
+    ['leftovers', ['bad failed', 'bad machine-a removed']],
     ['release', ['bad machine-a failed', 'bad old.part removed']],
     ['discard', ['bad machine-a removed', 'bad old.part failed']],
-  ] as const)('a cloud where %s fails is told and does not stop the others', async (what, expected) => {
-    const bad = scriptedCloud('bad', [part('machine', 'a', over)], [leftover('old.part', over)])
-    bad.fails.add(what)
-    const good = scriptedCloud('good', [part('machine', 'b', over)])
-    expect(await run([bad, good])).toEqual([...expected, 'good machine-b removed'])
-  })
+  ] as const)(
+    'a cloud where %s fails is told and stops neither the others nor the rest of its own',
+    async (what, expected) => {
+      const bad = scriptedCloud('bad', [part('machine', 'a', over)], [leftover('old.part', over)])
+      bad.fails.add(what)
+      const good = scriptedCloud('good', [part('machine', 'b', over)])
+      expect(await run([bad, good])).toEqual([...expected, 'good machine-b removed'])
+    },
+  )
 
   test('a cloud that fails only at the second look still says what it left', async () => {
     const cloud = scriptedCloud('a', [part('machine', 'a', over), part('machine', 'b', running)])
