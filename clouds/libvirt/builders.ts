@@ -7,7 +7,7 @@ import { askEvery, fromEvery } from './every-hypervisor.ts'
 import { findRented } from './find-rented.ts'
 import { type Hypervisor, proxyCommand } from './hypervisor.ts'
 import { leaseNames } from './lease-names.ts'
-import { forgetRegion, recordRegion, recordedRegion } from './lease-record.ts'
+import { forgetRegion, mayBeRentedIn, recordRegion, recordedRegion } from './lease-record.ts'
 import { findPlace } from './placement.ts'
 import { leaseGone, prolongRented } from './prolong.ts'
 import { rent } from './rent.ts'
@@ -42,7 +42,9 @@ async function acquire(
   const recorded = await recordedRegion(settings, lease.id)
   const alone = settings.hypervisors.length === 1
   // A hypervisor that does not answer may only be passed over when we never rented there.
-  const known = await findMachine(settings, lease.id, ctx, (region) => alone || region === recorded)
+  const decides = (region: string) =>
+    alone || (recorded !== undefined && mayBeRentedIn(region, recorded, settings))
+  const known = await findMachine(settings, lease.id, ctx, decides)
   if (known?.machine.running) return reference(settings, known.hypervisor, known.machine.port, spec, lease)
 
   const place = await findPlace(settings, spec, lease.id, ctx)
@@ -123,5 +125,5 @@ async function release(settings: LibvirtSettings, leaseId: string, ctx: Context)
 /** The hypervisor that a lease was rented on must answer, or all of them when nobody knows which it was. */
 async function whereRented(settings: LibvirtSettings, leaseId: string): Promise<(region: string) => boolean> {
   const recorded = await recordedRegion(settings, leaseId)
-  return (region) => recorded === undefined || region === recorded
+  return (region) => recorded === undefined || mayBeRentedIn(region, recorded, settings)
 }

@@ -11,6 +11,8 @@ import { volumesThatEnd } from './start-machine.ts'
 import { inTemporaryDirectory } from './temporary.ts'
 
 const startLimitMs = 60_000
+/** How long virsh may take to go; the machine of a killed one goes as well, because libvirtd sees its connection end. */
+const endLimitMs = 10_000
 
 /**
  * Starts a machine that libvirt destroys when our connection to it ends, in whichever way: the guest of a trial may
@@ -28,7 +30,12 @@ export async function startHeldMachine(
   held.stdin.on('error', () => {}) // What it did not get to read shows in what it says.
   const end = async () => {
     held.stdin.end()
+    const patience = setTimeout(() => {
+      held.kill('SIGKILL')
+      held.stdout.destroy() // An ssh that it ran may hold the pipe for longer.
+    }, endLimitMs)
     await held
+    clearTimeout(patience)
   }
   try {
     return await inTemporaryDirectory(async (directory) => {

@@ -21,6 +21,8 @@ export interface SshAccess {
   readonly options: readonly string[]
   /** `user@host` or `host`. */
   readonly destination: string
+  /** What virsh is given over there. */
+  readonly connection: string
 }
 
 /**
@@ -49,7 +51,7 @@ export async function openHypervisor(uri: string, stateDirectory: string): Promi
     region,
     uri,
     connection: `${uri.split('?')[0]}?${search}`,
-    ssh: { options: [...options, ...port], destination },
+    ssh: { options: [...options, ...port], destination, connection: connectionThere(url) },
   }
 }
 
@@ -64,6 +66,13 @@ async function sharedConnection(digest: string): Promise<string[]> {
     '-o',
     option,
   ])
+}
+
+function connectionThere({ pathname, searchParams }: URL): string {
+  const socket = searchParams.get('socket')
+  return socket === null
+    ? `qemu://${pathname}`
+    : `qemu+unix://${pathname}?socket=${encodeURIComponent(socket)}`
 }
 
 /** An argv whose standard input and output are a connection to `port` on the hypervisor's loopback. */

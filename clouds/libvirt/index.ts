@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { CloudSettings } from '#clouds/index.ts'
 import type { Cloud } from '#clouds/types.ts'
 import { FactoryError } from '#src/errors.ts'
 import { createBuilderPool } from './builders.ts'
@@ -9,12 +10,13 @@ import { type Hypervisor, openHypervisor } from './hypervisor.ts'
 import { createImageStore } from './images.ts'
 import type { LibvirtSettings } from './settings.ts'
 import { removeAbandonedDirectories } from './temporary.ts'
+import { type WatchPace, watchPace as usualPace } from './watchdog.ts'
 
 /** Hypervisors under libvirt as one cloud: each of them is a region for images, and all of them together rent builders. */
 export async function createLibvirtCloud(
   name: string,
   configuration: LibvirtConfiguration,
-  { owner, stateDirectory }: { owner: string; stateDirectory: string },
+  { owner, stateDirectory, watchPace = usualPace }: CloudSettings & { watchPace?: WatchPace },
 ): Promise<Cloud> {
   const directory = join(stateDirectory, 'clouds', name)
   await mkdir(directory, { recursive: true, mode: 0o700 })
@@ -22,7 +24,14 @@ export async function createLibvirtCloud(
   const uris = [configuration.uri].flat()
   const hypervisors = await Promise.all(uris.map((uri) => openHypervisor(uri, directory)))
   assertDistinct(name, hypervisors)
-  const settings: LibvirtSettings = { name, owner, configuration, hypervisors, stateDirectory: directory }
+  const settings: LibvirtSettings = {
+    name,
+    owner,
+    configuration,
+    hypervisors,
+    stateDirectory: directory,
+    watchPace,
+  }
   return {
     name,
     kind: 'libvirt',

@@ -34,7 +34,7 @@ export async function findPlace(
   leaseId: string,
   ctx: Context,
 ): Promise<Place> {
-  const wanted = spec.image?.region ?? (await recordedRegion(settings, leaseId))
+  const wanted = spec.image?.region ?? ((await recordedRegion(settings, leaseId)) || undefined)
   const candidates = settings.hypervisors.filter(({ region }) => wanted === undefined || region === wanted)
   const usable: { place: Place; load: number }[] = []
   const failures: FactoryError[] = []

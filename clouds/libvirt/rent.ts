@@ -14,6 +14,7 @@ import { createSeedVolume } from './seed-volume.ts'
 import type { LibvirtSettings } from './settings.ts'
 import { startMachine } from './start-machine.ts'
 import { createVolume, writeSmallVolume } from './volumes.ts'
+import type { WatchPace } from './watchdog.ts'
 
 const portTries = 8
 
@@ -40,7 +41,7 @@ export async function rent(
 
   const how = accelerator.type === 'kvm' ? 'KVM' : `emulated: ${accelerator.reason}`
   ctx.emit({ message: `starting ${names.domain} on ${pool.hypervisor.uri} (${how})` })
-  return await startOnFreePort(place, ctx, (port) => ({
+  return await startOnFreePort(place, settings.watchPace, ctx, (port) => ({
     name: names.domain,
     uuid: randomUUID(),
     arch: lease.arch,
@@ -87,13 +88,14 @@ async function createDisks(
 
 async function startOnFreePort(
   { pool }: Place,
+  pace: WatchPace,
   ctx: Context,
   define: (port: number) => DomainDefinition,
 ): Promise<number> {
   for (let attempt = 1; ; attempt += 1) {
     const port = await pickPort(pool.hypervisor)
     try {
-      await startMachine(pool, define(port), ctx)
+      await startMachine(pool, define(port), pace, ctx)
       return port
     } catch (error) {
       if (attempt === portTries || !isPortTaken(error)) throw error

@@ -1,5 +1,6 @@
 import type { LibvirtConfiguration } from './config.ts'
 import type { Hypervisor } from './hypervisor.ts'
+import type { WatchPace } from './watchdog.ts'
 
 /** What all parts of the adapter know about the cloud that they serve. */
 export interface LibvirtSettings {
@@ -10,6 +11,7 @@ export interface LibvirtSettings {
   readonly hypervisors: readonly Hypervisor[]
   /** A directory of this cloud's own; losing it costs time and nothing else. */
   readonly stateDirectory: string
+  readonly watchPace: WatchPace
 }
 
 /** The pool with the base disks and the disks of builders. */

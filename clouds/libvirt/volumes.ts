@@ -1,11 +1,15 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { DiskFormat } from '#arch/index.ts'
 import { FactoryError } from '#src/errors.ts'
 import type { Pool } from './pools.ts'
 import { inTemporaryDirectory } from './temporary.ts'
 import { type VirshOptions, isNotFound, virsh, virshIfThere } from './virsh.ts'
 import { attributeOf, parseXml, textOf } from './xml.ts'
+
+const firstPauseMs = 100
+const longestPauseMs = 2000
 
 export interface Volume {
   readonly name: string
@@ -123,18 +127,22 @@ export async function deleteVolume(pool: Pool, name: string, options: VirshOptio
   }
 }
 
-/** Deletes a volume that somebody may still be writing, as long as `mayBeDeleted`: libvirt needs a moment to notice that an upload was cut off. */
+/**
+ * Deletes a volume that somebody may still be writing, as long as `mayBeDeleted`: libvirt needs a moment to notice that
+ * an upload was cut off. An upload that goes on can take an hour, so the looks come at growing intervals.
+ */
 export async function deleteWhenClosed(
   pool: Pool,
   name: string,
   signal: AbortSignal,
   mayBeDeleted: () => Promise<boolean>,
 ): Promise<void> {
-  while (await mayBeDeleted()) {
+  for (let pauseMs = firstPauseMs; await mayBeDeleted(); pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
     try {
       return await deleteVolume(pool, name, { signal })
     } catch (error) {
       if (signal.aborted || !(error instanceof FactoryError) || error.code !== 'volume-in-use') throw error
     }
+    await pause(pauseMs, undefined, { signal })
   }
 }

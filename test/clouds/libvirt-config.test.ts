@@ -160,7 +160,9 @@ test('the volumes of one lease are never taken for those of another', () => {
 })
 
 test('the way to a hypervisor never turns checks off and never takes a host for an option', () => {
-  const argv = proxyCommand({ options: ['-o', 'StrictHostKeyChecking=yes'], destination: '-oEvil' }, 2222)
+  const options = ['-o', 'StrictHostKeyChecking=yes']
+  const access = { options, destination: '-oEvil', connection: 'qemu:///system' }
+  const argv = proxyCommand(access, 2222)
   expect(argv.slice(-2)).toEqual(['--', '-oEvil'])
 })
 

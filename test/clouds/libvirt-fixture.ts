@@ -3,8 +3,9 @@ import { statSync } from 'node:fs'
 import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { cloudConfigurations, openCloud } from '#clouds/index.ts'
+import { cloudConfigurations } from '#clouds/index.ts'
 import { imageVolumeNames } from '#clouds/libvirt/image-marker.ts'
+import { createLibvirtCloud } from '#clouds/libvirt/index.ts'
 import type { LeaseMarks } from '#clouds/libvirt/lease-marks.ts'
 import { probeGuests } from '#clouds/libvirt/probe-guest.ts'
 import type { BuilderSpec, Cloud, ImageKey, Lease } from '#clouds/types.ts'
@@ -24,11 +25,13 @@ export interface LibvirtFixture extends CloudFixture {
   /** Starts a publish in a process of its own and returns while the content is on its way. */
   startPublish(artifact: Artifact, key: ImageKey): Promise<OwnProcess>
   /** Starts a call in a process of its own. */
-  startAcquire(spec: BuilderSpec, lease: Lease): OwnProcess
+  startAcquire(spec: BuilderSpec, lease: Lease, overrides?: object): OwnProcess
   startTryGuest(marks: LeaseMarks): OwnProcess
 }
 
 export const tinyBase = 'tiny.raw'
+/** So quick that a test can wait for it; its leases are mostly far longer than the test. */
+export const quickPace = { everySeconds: 1, graceSeconds: 2 }
 const mebibyte = 1024 ** 2
 
 /** A cloud on this machine's own libvirt with a pool of its own; its base disk is a boot sector that says a line and halts. */
@@ -58,7 +61,8 @@ export async function createLibvirtFixture(): Promise<LibvirtFixture> {
   const makeArtifact = (name: string, contentMiB: number, sizeMiB: number) =>
     writeArtifact(join(directory, name), contentMiB, sizeMiB)
 
-  const settings = { configuration: cloudConfigurations.libvirt.parse(written), owner, stateDirectory }
+  const configure = (overrides: object) => cloudConfigurations.libvirt.parse({ ...written, ...overrides })
+  const settings = { configuration: configure({}), owner, stateDirectory, watchPace: quickPace }
   const startPublish = async (artifact: Artifact, key: ImageKey) => {
     const publisher = callInOwnProcess(settings, 'publish', artifact, key)
     const volume = join(pool.path, imageVolumeNames(key).volume)
@@ -77,8 +81,7 @@ export async function createLibvirtFixture(): Promise<LibvirtFixture> {
     artifact: await makeArtifact('disk.raw', 96, 256),
     makeArtifact,
     async open(overrides = {}, state = stateDirectory) {
-      const configuration = cloudConfigurations.libvirt.parse({ ...written, ...overrides })
-      return await openCloud('test', configuration, { owner, stateDirectory: state })
+      return await createLibvirtCloud('test', configure(overrides), { ...settings, stateDirectory: state })
     },
     async plantForeign(key) {
       await putVolume(pool, imageVolumeNames(key).volume, join(directory, tinyBase))
@@ -87,7 +90,8 @@ export async function createLibvirtFixture(): Promise<LibvirtFixture> {
     async killPublish(artifact, key) {
       await (await startPublish(artifact, key)).kill()
     },
-    startAcquire: (spec, lease) => callInOwnProcess(settings, 'acquire', spec, lease),
+    startAcquire: (spec, lease, overrides = {}) =>
+      callInOwnProcess({ ...settings, configuration: configure(overrides) }, 'acquire', spec, lease),
     startTryGuest: (marks) => callInOwnProcess(settings, 'tryGuest', marks),
     async [Symbol.asyncDispose]() {
       await pool[Symbol.asyncDispose]()

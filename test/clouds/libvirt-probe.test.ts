@@ -1,8 +1,12 @@
-import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { DomainDefinition } from '#clouds/libvirt/domain.ts'
+import { startHeldMachine } from '#clouds/libvirt/held-machine.ts'
 import { openHypervisor } from '#clouds/libvirt/hypervisor.ts'
+import { marksToXml } from '#clouds/libvirt/lease-marks.ts'
 import { openPool } from '#clouds/libvirt/pools.ts'
 import { tryGuest } from '#clouds/libvirt/probe.ts'
 import { newLease, testContext } from '#test/contract/cloud.ts'
@@ -55,6 +59,29 @@ test('a guest on trial ends when the factory is killed, also one that hangs', as
   const left = (await fixture.pool.files()).filter((name) => name.includes(marks.lease))
   expect(left).toContain(`factory-${marks.lease}.json`)
   await (await fixture.open()).builders!.release(marks.lease, testContext())
+})
+
+test('a guest on trial is ended also when the virsh that holds it has stopped moving', async () => {
+  const marks = probeMarks()
+  const consolePath = join(fixture.pool.path, 'stopped-console.log')
+  const definition: DomainDefinition = {
+    name: `factory-${marks.lease}`,
+    uuid: randomUUID(),
+    arch: 'x86_64',
+    type: 'qemu',
+    cpus: 1,
+    memoryBytes: 256 * 1024 ** 2,
+    metadata: marksToXml(marks, 0),
+    disks: [],
+    consolePath,
+    restartable: false,
+  }
+  const guest = await startHeldMachine(await openTestPool(), definition, testContext())
+  const { stdout } = await execa('pgrep', ['-P', String(process.pid), '-x', 'virsh'])
+  process.kill(Number(stdout), 'SIGSTOP')
+  await guest[Symbol.asyncDispose]()
+  await expect.poll(() => virsh('list', '--all', '--name'), { timeout: 20_000 }).not.toContain(marks.lease)
+  await rm(consolePath, { force: true })
 })
 
 test('a trial that cannot start says why, and leaves nothing', async () => {

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -70,6 +70,19 @@ test('a builder is rented where a hypervisor answers, and reached through SSH to
   } finally {
     await cloud.builders!.release(lease.id, ctx)
   }
+})
+
+test('a lease whose record a power cut emptied is not rented again while a hypervisor that may have it is silent', async () => {
+  const state = join(fixture.directory, 'emptied-state')
+  const cloud = await fixture.open({ uri: [deadUri, remoteUri()] }, state)
+  const lease = newLease(fixture.owner, 'x86_64')
+  const leases = join(state, 'clouds/test/leases')
+  await mkdir(leases)
+  await writeFile(join(leases, lease.id), '')
+  const silent = { code: 'libvirt-not-running' }
+  const acquired = cloud.builders!.acquire(fixture.spec, lease, testContext())
+  await expect(acquired).rejects.toMatchObject(silent)
+  await expect(cloud.builders!.release(lease.id, testContext())).rejects.toMatchObject(silent)
 })
 
 test('a hypervisor with another host key than the known one is refused', async () => {

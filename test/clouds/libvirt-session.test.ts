@@ -5,6 +5,7 @@ import { gather, imageKey, newLease, testContext } from '#test/contract/cloud.ts
 import { type SessionLibvirt, startSessionLibvirt } from '#test/servers/libvirt-session.ts'
 import { type LibvirtFixture, createLibvirtFixture, tinyBase } from './libvirt-fixture.ts'
 import { localUri } from './libvirt-pool.ts'
+import { watchdogsOf } from './watchdogs.ts'
 
 let fixture: LibvirtFixture
 let session: SessionLibvirt
@@ -70,6 +71,9 @@ test('a machine runs without root, is found beside the system’s, prolonged, an
     Array.from(found, () => `session ${end}`),
   )
   expect(found.filter(({ kind }) => kind === 'machine')).toHaveLength(1)
+  const uuid = await session.virsh('domuuid', ref.machine)
   await both.builders!.release(lease.id, ctx)
   expect(await readdir(poolPath)).toEqual([tinyBase])
+  // It would wait for this libvirt, which goes with the test.
+  await expect.poll(() => watchdogsOf(uuid), { timeout: 10_000 }).toEqual([])
 })

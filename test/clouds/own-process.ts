@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { once } from 'node:events'
 import type { LibvirtConfiguration } from '#clouds/libvirt/config.ts'
+import type { WatchPace } from '#clouds/libvirt/watchdog.ts'
 
 /** One call of a cloud in a process of its own, so that it can be killed or put to sleep at any instruction. */
 export interface OwnProcess {
@@ -17,15 +18,16 @@ export interface OwnSettings {
   configuration: LibvirtConfiguration
   owner: string
   stateDirectory: string
+  watchPace: WatchPace
 }
 
 const program = `
-import { openCloud } from '#clouds/index.ts'
+import { createLibvirtCloud } from '#clouds/libvirt/index.ts'
 import { openHypervisor } from '#clouds/libvirt/hypervisor.ts'
 import { openPool } from '#clouds/libvirt/pools.ts'
 import { tryGuest } from '#clouds/libvirt/probe.ts'
 const [{ configuration, ...settings }, call, ...words] = JSON.parse(process.argv[1])
-const cloud = await openCloud('test', configuration, settings)
+const cloud = await createLibvirtCloud('test', configuration, settings)
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 const ctx = { signal: AbortSignal.timeout(60000), emit() {}, log() {}, now: Date.now, sleep }
 const calls = {
