@@ -49,7 +49,8 @@ done
 const leave = `
 script=$1 connection=$2 uuid=$3
 shift
-virsh -q -c "$connection" domstate --domain "$uuid" >/dev/null && command -v setsid timeout >/dev/null || exit 1
+virsh -q -c "$connection" domstate --domain "$uuid" >/dev/null || exit 1
+for program in setsid timeout; do command -v "$program" >/dev/null || exit 1; done
 cd /
 setsid sh -c "$script" factory-watchdog "$@" </dev/null >/dev/null 2>&1 &
 `
