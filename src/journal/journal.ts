@@ -9,6 +9,7 @@ import {
   openDatabase,
   openReadOnly,
 } from './database.ts'
+import { freePlace } from './claims.ts'
 import { type JournalRecord, type StoredRecord, journalRecord, journalVersion } from './records.ts'
 import { type FactoryState, apply, emptyState } from './replay.ts'
 import { tooNew } from './too-new.ts'
@@ -153,34 +154,9 @@ function readerOf(database: DatabaseSync, file: string): JournalReader {
   }
 }
 
-/** A machine whose lease was over for so long has ended itself: its cloud may be gone for good, its place is free. */
-const longOverMs = 3_600_000
-
-/** Claims follow from the records; an engine makes them anew at its start. */
-export function rebuildClaims(stateDirectory: string, state: FactoryState, nowMs: number): void {
-  using database = openDatabase(stateDirectory)
-  const open = state.leases.filter(
-    ({ released, expires }) => !released && Date.parse(expires) + longOverMs > nowMs,
-  )
-  inTransaction(database, () => {
-    database.exec('DELETE FROM claims')
-    const insert = database.prepare('INSERT INTO claims (cloud, place, lease) VALUES (?, ?, ?)')
-    for (const { cloud, lease } of open) {
-      insert.run(cloud, freePlace(database, cloud, Number.MAX_SAFE_INTEGER) ?? 0, lease.id)
-    }
-  })
-}
-
 /** A record that its own schema refuses is a defect and never reaches the disk. */
 function bodyOf(record: JournalRecord): string {
   return JSON.stringify(journalRecord.parse(record))
-}
-
-function freePlace(database: DatabaseSync, cloud: string, limit: number): number | undefined {
-  const rows = database.prepare('SELECT place FROM claims WHERE cloud = ?').all(cloud)
-  const taken = new Set(rows.map((row) => row['place']))
-  for (let place = 0; place < limit; place += 1) if (!taken.has(place)) return place
-  return undefined
 }
 
 function readRow(file: string, { seq, at, version, epoch, body }: Row): StoredRecord {

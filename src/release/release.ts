@@ -14,14 +14,12 @@ import { writeManifest } from './manifest.ts'
 import { judge } from './outcome.ts'
 import type { Plan } from './plan.ts'
 import { publishAndVerify, readyDestinations } from './publish.ts'
-import { reap } from './reap.ts'
+import { reapBeside } from './reap-beside.ts'
 import { nextReleaseName } from './release-name.ts'
-import { type EngineParts, type ReleaseScope, releaseContext } from './scope.ts'
+import type { EngineParts, ReleaseScope } from './scope.ts'
 import { stateOf } from './state.ts'
 import { errorFacts, wasTold } from './step.ts'
 import { unfinishedRelease } from './unfinished.ts'
-
-const reapLimitMs = 10 * 60_000
 
 export interface ReleaseResult {
   release: string
@@ -59,7 +57,7 @@ export async function runRelease(
   const missing = plan.builds.filter(
     ({ arch, needed }) => needed || plan.unpublished.some((one) => one.arch === arch),
   )
-  const reaping = reapBeside(scope)
+  const reaping = reapBeside(scope).catch((error: unknown) => note(scope, undefined, error))
   // Where everything is done, an earlier engine may have been cut off before it gave the last machine back.
   const complete = plan.builds.filter((build) => !missing.includes(build))
   await Promise.all([
@@ -76,23 +74,6 @@ export async function runRelease(
   journal.append({ type: 'release-closed', release, outcome, durationMs })
   listener({ type: 'release-finished', at: now(), release, outcome, manifest, durationMs })
   return { release, outcome, manifest, state }
-}
-
-/** What other engines left behind and nobody has prolonged since is removed while the builds run. */
-async function reapBeside(scope: ReleaseScope): Promise<void> {
-  const { clouds, configuration, listener, now, signal } = scope
-  try {
-    const ctx = releaseContext({ now, signal: AbortSignal.any([signal, AbortSignal.timeout(reapLimitMs)]) })
-    const reaped = await reap(clouds, { owner: configuration.owner, dryRun: false, confirmMs: 5_000 }, ctx)
-    for (const { cloud, resource, action, why } of reaped) {
-      if (action === 'left') continue
-      const what = resource ? `${resource.kind} ${resource.id} of ${cloud}` : cloud
-      const message = action === 'removed' ? `removed ${what}: ${why}` : `could not clean up ${what}: ${why}`
-      listener({ type: 'warning', at: now(), message: scope.mask(message) })
-    }
-  } catch (error) {
-    if (!signal.aborted) note(scope, undefined, error)
-  }
 }
 
 /** A release that has what it needs gets its index and then the channel; the old one stays until then. */

@@ -1,0 +1,17 @@
+import { reap } from './reap.ts'
+import { type ReleaseScope, releaseContext } from './scope.ts'
+
+const reapLimitMs = 10 * 60_000
+
+/** What other engines left behind and nobody has prolonged since is removed while the builds run. */
+export async function reapBeside(scope: ReleaseScope): Promise<void> {
+  const { clouds, configuration, listener, now, signal } = scope
+  const ctx = releaseContext({ now, signal: AbortSignal.any([signal, AbortSignal.timeout(reapLimitMs)]) })
+  const reaped = await reap(clouds, { owner: configuration.owner, dryRun: false, confirmMs: 5_000 }, ctx)
+  for (const { cloud, resource, action, why } of reaped) {
+    if (action === 'left') continue
+    const what = resource ? `${resource.kind} ${resource.id} of ${cloud}` : cloud
+    const message = action === 'removed' ? `removed ${what}: ${why}` : `could not clean up ${what}: ${why}`
+    listener({ type: 'warning', at: now(), message: scope.mask(message) })
+  }
+}
