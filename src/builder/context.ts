@@ -22,6 +22,8 @@ export interface BuildContext {
   totalBytes: number
   /** Hex sha256 over paths, modes, link targets and contents; not over times and owners. */
   digest: string
+  /** What of ours lies in the directory and is not part of it: relative paths. */
+  leftOut: readonly string[]
 }
 
 export interface ContextOptions {
@@ -29,6 +31,8 @@ export interface ContextOptions {
   maxFileBytes?: number
   /** Relative paths that are sent although they are ignored: the Containerfile, when it lies in the context. */
   always?: readonly string[]
+  /** Relative paths that are no part of it, with everything below them: what belongs to the factory itself, and secrets. */
+  leftOut?: readonly string[]
 }
 
 const ignoreFiles = ['.containerignore', '.dockerignore']
@@ -51,7 +55,8 @@ export async function listContext(directory: string, options: ContextOptions = {
   const maxFileBytes = options.maxFileBytes ?? defaultMaxFileBytes
 
   const paths = new Set<string>()
-  for await (const path of walk(root, '', rules, always)) {
+  const leftOut = options.leftOut ?? []
+  for await (const path of walk(root, '', rules, always, new Set(leftOut))) {
     for (let parent = posix.dirname(path); parent !== '.'; parent = posix.dirname(parent)) paths.add(parent)
     paths.add(path)
   }
@@ -67,7 +72,7 @@ export async function listContext(directory: string, options: ContextOptions = {
     if (stats.isFile()) totalBytes += stats.size
     await addEntry(hash, root, path, stats, ignoreFile)
   }
-  return { paths: sorted, totalBytes, digest: hash.digest('hex') }
+  return { paths: sorted, totalBytes, digest: hash.digest('hex'), leftOut }
 }
 
 async function readIgnoreFile(root: string): Promise<{ name: string; text: string }> {
@@ -86,19 +91,21 @@ async function* walk(
   directory: string,
   rules: IgnoreRules,
   always: ReadonlySet<string>,
+  leftOut: ReadonlySet<string>,
 ): AsyncGenerator<string> {
   const entries = await readdir(join(root, directory), { withFileTypes: true }).catch((error: unknown) => {
     throw refuseChanged(directory || '.', error)
   })
   for (const entry of entries) {
     const path = posix.join(directory, entry.name)
+    if (leftOut.has(path)) continue
     const ignored = !always.has(path) && rules.ignores(path)
     if (!ignored) {
       if (entry.name.includes('\ufffd')) throw refuseName(path)
       yield path
     }
     const mayHoldMore = !ignored || !rules.final || [...always].some((kept) => kept.startsWith(`${path}/`))
-    if (entry.isDirectory() && mayHoldMore) yield* walk(root, path, rules, always)
+    if (entry.isDirectory() && mayHoldMore) yield* walk(root, path, rules, always, leftOut)
   }
 }
 

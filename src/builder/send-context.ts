@@ -40,7 +40,7 @@ export async function sendContext(
   // A name of its own, for an engine that was stopped and goes on may be sending the same.
   const arriving = `${remoteDirectory}.${randomBytes(4).toString('hex')}`
   await builder.sendTree(localDirectory, paths, arriving)
-  const { digest } = await listContext(localDirectory)
+  const { digest } = await listContext(localDirectory, { leftOut: context.leftOut })
   if (digest !== context.digest) throw contextChanged(localDirectory)
   await builder.exec(bash(nameScript, arriving, remoteDirectory))
 }

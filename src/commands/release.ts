@@ -7,7 +7,7 @@ import type { Configuration } from '#src/config/types.ts'
 import { podman } from '#src/container/podman.ts'
 import { bib } from '#src/disk/bib.ts'
 import type { ReleaseOutcome } from '#src/events.ts'
-import { type Engine, enterEngine } from '#src/journal/engine.ts'
+import { type Engine, engineAtWork, enterEngine } from '#src/journal/engine.ts'
 import { readJournal } from '#src/journal/journal.ts'
 import type { FactoryState } from '#src/journal/replay.ts'
 import { registryClient } from '#src/registry/client.ts'
@@ -65,6 +65,10 @@ export async function releaseCommand(options: ReleaseCommandOptions): Promise<nu
   const inputs = await readInputsToGoOn(configuration, stateNow(stateDirectory), wanted, commandContext())
   const chosen = chooseListener(options.output, process.stderr)
   const screen = options.output === 'json' ? chosen : spelledScreen(chosen)
+  if (options.takeOver && !engineAtWork(stateDirectory)) {
+    const message = 'there is nothing to take over: no other factory is at work on this configuration'
+    screen.listen({ type: 'warning', at: Date.now(), message })
+  }
   const button: Button = { options, configuration, clouds, store, registry, inputs, screen }
   try {
     for (let takeOver = options.takeOver ?? false; ; takeOver = false) {
@@ -118,6 +122,7 @@ async function asEngine(button: Button, engine: Engine): Promise<number> {
   await screen.close()
   if (options.output !== 'json') process.stdout.write(summaryTable(summaryRows(result.state)))
   if (result.outcome === 'interrupted') interruption.signal.throwIfAborted()
+  if (result.outcome !== 'done') process.stderr.write(`What is missing is made by: ${resumeCommand()}\n`)
   return exitCodes[result.outcome]
 }
 

@@ -4,6 +4,7 @@ import { table } from '#src/ui/table.ts'
 import { formatDuration } from '#src/units.ts'
 import { type ReleaseEngine, engineOf, engineText } from './engine-text.ts'
 import { chooseRelease, openState } from './open.ts'
+import { spelled } from './spelling.ts'
 
 /** Shows one release step by step, whether it is running, ended or was cut off. */
 export async function statusCommand(options: {
@@ -44,6 +45,9 @@ export async function statusCommand(options: {
   process.stdout.write(table(['ARCH', 'STEP', 'WHERE', 'STATE', 'TIME', ''], rows))
   for (const { lease, cloud, ref, expires } of leases) {
     process.stdout.write(`Rented: ${ref?.machine ?? lease.id} from ${cloud}, until ${expires}\n`)
+  }
+  if (release.outcome !== undefined && release.outcome !== 'done') {
+    process.stdout.write(`What is missing is made by: ${spelled('factory release')}\n`)
   }
   return 0
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { FactoryError } from '#src/errors.ts'
@@ -60,7 +60,10 @@ export function openDatabase(stateDirectory: string): DatabaseSync {
 /** Opens a database that is there already, only to look: it is not changed, and not tidied up when it is closed. */
 export function openReadOnly(stateDirectory: string): DatabaseSync | undefined {
   const file = journalFile(stateDirectory)
-  if (!existsSync(file)) return undefined
+  if (!existsSync(file)) {
+    if (!existsSync(stateDirectory) || statSync(stateDirectory).isDirectory()) return undefined
+    throw journalBroken(file, undefined, `${stateDirectory} is no directory`)
+  }
   try {
     const database = new DatabaseSync(file, { timeout: 10_000, readOnly: true })
     // Its maker may have been stopped before it had a table.

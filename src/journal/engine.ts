@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { mkdirSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { journalBroken, journalFile, openDatabase } from './database.ts'
 import { rebuildClaims } from './claims.ts'
@@ -74,7 +74,7 @@ export function enterEngine(
 
 /** Whether an engine holds its place, without taking it. */
 export function engineAtWork(stateDirectory: string): EngineAtWork | undefined {
-  if (!existsSync(stateDirectory)) return undefined
+  if (!isDirectory(stateDirectory)) return undefined
   const epoch = newestLock(stateDirectory)
   return isLocked(stateDirectory, epoch) ? atWork(stateDirectory, epoch) : undefined
 }
@@ -99,6 +99,13 @@ function newestEpoch(stateDirectory: string): number {
   using database = openDatabase(stateDirectory)
   const row = database.prepare('SELECT epoch FROM records ORDER BY seq DESC LIMIT 1').get()
   return Math.max(Number(row?.['epoch'] ?? 0), newestLock(stateDirectory))
+}
+
+/** Throws `journal-broken` when something else is there. */
+function isDirectory(stateDirectory: string): boolean {
+  const found = statSync(stateDirectory, { throwIfNoEntry: false })
+  if (found === undefined || found.isDirectory()) return found !== undefined
+  throw journalBroken(journalFile(stateDirectory), undefined, `${stateDirectory} is no directory`)
 }
 
 function makeDirectory(stateDirectory: string): void {

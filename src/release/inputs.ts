@@ -80,8 +80,29 @@ async function readSources(configuration: Configuration, source: ContainerfileSo
     buildArgs: source.buildArgs,
     architectures: configuration.architectures,
   })
-  const [context, git] = await Promise.all([listContext(source.context), gitFacts(source.context, ctx)])
+  const leftOut = ownFilesIn(configuration, source)
+  const [context, git] = await Promise.all([
+    listContext(source.context, { leftOut }),
+    gitFacts(source.context, ctx),
+  ])
   return { text, needed, context, git }
+}
+
+/**
+ * What lies in the context and can be no part of an image: our state, which changes with every release and holds raw
+ * logs, the configuration, and secrets.
+ */
+function ownFilesIn(configuration: Configuration, source: ContainerfileSource): string[] {
+  const { file, stateDirectory, image } = configuration
+  const own = [
+    file,
+    stateDirectory,
+    ...Object.values(source.secrets),
+    ...(image.authFile ? [image.authFile] : []),
+  ]
+  return own
+    .map((path) => relative(source.context, path))
+    .filter((path) => !path.startsWith('..') && path !== '')
 }
 
 function wantedImages(

@@ -117,6 +117,15 @@ describe('.containerignore means what it means to podman', () => {
     expect((await listContext(context.path)).paths).toEqual(['.containerignore', '.dockerignore', 'one'])
   })
 
+  test('what belongs to the factory is no part of it, with everything below, and does not change its name', async () => {
+    await using context = await tree({ one: '', '.factory/journal.sqlite': 'a', '.factory/store/x': 'b' })
+    const list = () => listContext(context.path, { leftOut: ['.factory'] })
+    const { paths, digest } = await list()
+    expect(paths).toEqual(['one'])
+    await context.write({ '.factory/journal.sqlite': 'longer', '.factory/new': '' })
+    expect(await list()).toMatchObject({ digest, totalBytes: 0 })
+  })
+
   test('the ignore file and the Containerfile are sent even when they are left out', async () => {
     await using context = await tree({ 'build/Containerfile': '', other: '', '.containerignore': '*' })
     const { paths } = await listContext(context.path, { always: ['build/Containerfile'] })

@@ -3,7 +3,9 @@ import { execa } from 'execa'
 import { architectureNames } from '#arch/index.ts'
 import { loadConfiguration } from '#src/config/load.ts'
 import { registryClient } from '#src/registry/client.ts'
+import type { FactoryState, ReleaseState } from '#src/journal/replay.ts'
 import { readInputs } from '#src/release/inputs.ts'
+import { readInputsToGoOn } from '#src/release/inputs-to-go-on.ts'
 import type { InputOptions, ReleaseInputs } from '#src/release/inputs.ts'
 import { makeWorkspace } from '#test/config/workspace.ts'
 import type { Workspace } from '#test/config/workspace.ts'
@@ -48,6 +50,42 @@ async function failure(files: Record<string, string>, options: Partial<InputOpti
 }
 
 describe('the inputs of a release', () => {
+  it('are the same when only our own state, the configuration or a secret beside the Containerfile changed', async () => {
+    await using workspace = await makeWorkspace({
+      'factory.yaml': yaml('containerfile: Containerfile\n  secrets: { token: secrets/token }'),
+      Containerfile: `FROM ${host}/base:1\n`,
+      'secrets/token': 'hidden',
+      'etc/motd': 'hello',
+    })
+    const before = await read(workspace)
+    expect(before.context?.paths).toEqual(['Containerfile', 'etc', 'etc/motd', 'secrets'])
+    await workspace.write('.factory/store/sha256/x', 'an artifact')
+    await workspace.write('secrets/token', 'another')
+    expect((await read(workspace)).facts).toEqual(before.facts)
+  })
+
+  it('of a release that was cut off stay what they were when a tag has moved since; those of a finished one do not', async () => {
+    const moving = await pushIndex(host, 'moving', '1', architectureNames)
+    await using workspace = await makeWorkspace({
+      'factory.yaml': yaml('containerfile: Containerfile'),
+      Containerfile: `FROM ${host}/moving:1\n`,
+    })
+    const configuration = await loadConfiguration(undefined, workspace.directory, {})
+    const { facts } = await read(workspace)
+    const moved = await pushIndex(host, 'moving', '1', architectureNames, { salt: 'moved' })
+    expect(moved).not.toBe(moving)
+    const goOn = async (outcome?: 'done') => {
+      const release = { inputs: facts, ...(outcome ? { outcome } : {}) } as ReleaseState
+      const state: FactoryState = { releases: [release], leases: [], collected: new Map() }
+      const options = { registry: registryClient() }
+      return (await readInputsToGoOn(configuration, state, options, testContext())).bases[0]?.digest
+    }
+    expect(await goOn()).toBe(moving)
+    expect(await goOn('done')).toBe(moved)
+    await workspace.write('Containerfile', `FROM ${host}/moving:1\nRUN true\n`)
+    expect(await goOn(), 'something else changed too').toBe(moved)
+  })
+
   it('are read once and pinned to the digests of indexes', async () => {
     const text = `ARG BASE\nFROM \${BASE} AS one\nFROM ${host}/base:1\nCOPY --from=one / /\n`
     await using workspace = await makeWorkspace({

@@ -156,14 +156,14 @@ describe('a plan', () => {
 
   it('says what it costs in machines', () => {
     expect(first.machines.map(({ arch, purpose, cost }) => `${arch} ${purpose}: ${cost}`)).toEqual([
-      'x86_64 build: 1 VM from lab, up to 4 h 00 min',
-      'aarch64 build: 1 VM from lab (else spare), up to 4 h 00 min',
-      'ppc64le build: 1 VM from spare (else lab), up to 4 h 00 min',
-      's390x build: 1 VM from lab, up to 4 h 00 min',
-      'x86_64 verify: 1 VM from lab to boot the image, up to 10 min 00 s',
-      'aarch64 verify: 1 VM from lab to boot the image, up to 10 min 00 s',
-      'ppc64le verify: 1 VM from lab to boot the image, up to 10 min 00 s',
-      's390x verify: 1 VM from lab to boot the image, up to 10 min 00 s',
+      'x86_64 build: 1 VM from lab, up to 7 h 20 min, and once more if it is lost',
+      'aarch64 build: 1 VM from lab (else spare), up to 7 h 20 min, and once more if it is lost',
+      'ppc64le build: 1 VM from spare (else lab), up to 7 h 20 min, and once more if it is lost',
+      's390x build: 1 VM from lab, up to 7 h 20 min, and once more if it is lost',
+      'x86_64 verify: 1 VM from lab to boot the image, up to 10 min 00 s, and once more if it is lost',
+      'aarch64 verify: 1 VM from lab to boot the image, up to 10 min 00 s, and once more if it is lost',
+      'ppc64le verify: 1 VM from lab to boot the image, up to 10 min 00 s, and once more if it is lost',
+      's390x verify: 1 VM from lab to boot the image, up to 10 min 00 s, and once more if it is lost',
     ])
   })
 })
