@@ -131,7 +131,9 @@ export const factoryFile = z
   .strictObject({
     owner: name
       .optional()
-      .describe('Marks everything that the factory makes in a cloud as its own; by default `image.name`.'),
+      .describe(
+        'Marks everything that the factory makes in a cloud as its own; by default `image.name`. Give each state directory an owner of its own: `factory adopt` takes, and gives back, what bears it.',
+      ),
     image,
     disk,
     clouds: z
