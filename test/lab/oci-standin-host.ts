@@ -57,7 +57,7 @@ export async function standinHost(arch: ArchitectureName, report: Report): Promi
   await mkdir(tree)
   await mkdir(storage)
   for (const layer of layers) {
-    await execa('tar', ['-xzf', layer.path, '-C', tree], { timeout: deadlineMs })
+    await execa('tar', ['-x', '--zstd', '-f', layer.path, '-C', tree], { timeout: deadlineMs })
   }
   let runs = 0
 
