@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-/** Lab tests share two cores and the libvirt daemon, so they run one file at a time, after everything else. */
+/** Lab tests share two cores and the libvirt daemon, so they run one file at a time, and nothing beside them. */
 export default defineConfig({
   test: {
     projects: [
@@ -15,8 +15,17 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'chaos',
+          include: ['test/chaos/**/*.test.ts'],
+          exclude: ['test/chaos/lab-*.test.ts'],
+          testTimeout: 3_600_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
           name: 'lab',
-          include: ['test/chaos/**/*.test.ts', 'test/lab/**/*.test.ts', 'test/e2e/**/*.test.ts'],
+          include: ['test/chaos/lab-*.test.ts', 'test/lab/**/*.test.ts', 'test/e2e/**/*.test.ts'],
           testTimeout: 1_200_000,
           hookTimeout: 1_200_000,
           fileParallelism: false,
