@@ -7,7 +7,7 @@ import { execa } from 'execa'
 import { beforeAll, test } from 'vitest'
 import { parse } from 'yaml'
 import { openInQemu } from '#test/clouds/open-files.ts'
-import { architectureNames, type ArchitectureName } from '#arch/index.ts'
+import type { ArchitectureName } from '#arch/index.ts'
 import { libvirtConfiguration } from '#clouds/libvirt/config.ts'
 import { createLibvirtCloud } from '#clouds/libvirt/index.ts'
 import { makeAccess } from '#src/builder/keys.ts'
@@ -15,9 +15,9 @@ import { leaseUntilFile } from '#src/builder/seed.ts'
 import { openBuilder } from '#src/builder/session.ts'
 import type { Builder } from '#src/builder/types.ts'
 import type { Context } from '#src/context.ts'
-import { builderBaseDisk } from './base-disk.ts'
+import { ensureBuilders } from './lab.ts'
 import { labUri, virsh } from './libvirt.ts'
-import { ensureLabPools, labPools } from './pool.ts'
+import { labPools } from './pool.ts'
 
 const ctx: Context = {
   signal: new AbortController().signal,
@@ -29,9 +29,7 @@ const ctx: Context = {
 const firstAnswerLimitMs = 180_000
 
 beforeAll(async () => {
-  const disks = []
-  for (const arch of architectureNames) disks.push(await builderBaseDisk(arch, console.log))
-  await ensureLabPools(disks, console.log)
+  await ensureBuilders(console.log)
 })
 
 // The end-to-end tests rent all four; the end of a lease is proven on a PCI and on a channel-I/O machine.

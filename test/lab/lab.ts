@@ -16,8 +16,8 @@ export async function ensureLab(report: Report): Promise<void> {
   await Promise.all([ensureBuilders(report), ensureLabImages(report)])
 }
 
-/** Two at a time: one downloads while the other unpacks. */
-async function ensureBuilders(report: Report): Promise<void> {
+/** The part of the lab that builders start from. Two at a time: one downloads while the other unpacks. */
+export async function ensureBuilders(report: Report): Promise<void> {
   const twoAtATime = pLimit(2)
   const disks = await Promise.all(
     architectureNames.map((arch) => twoAtATime(() => builderBaseDisk(arch, report))),
