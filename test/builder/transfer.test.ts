@@ -38,6 +38,18 @@ describe('every shape of file arrives with the digest that sha256sum says', () =
     })
   }
 
+  test('from a builder without python3, which sends what GNU tar makes', async () => {
+    await using server = await startSshServer({ without: ['python3'] })
+    const runs: [number, Buffer][] = [
+      [MiB, text(MiB)],
+      [30 * MiB, randomBytes(MiB + 5)],
+    ]
+    const source = await sparse(join(server.directory, 'disk.raw'), 40 * MiB + 5, runs)
+    const { file, destination, error } = await bring(server, source)
+    expect(error).toBeUndefined()
+    await expectSame(source, destination, file)
+  })
+
   test('a name with spaces, quotes and a dash in front, in such a directory', async () => {
     await using server = await startSshServer()
     const directory = join(server.directory, "a 'dir' $(x)")
@@ -124,7 +136,10 @@ describe('what a builder must not get away with', () => {
 
   test('a digest that is not the one of what was sent', async () => {
     await using server = await startSshServer({
-      lies: { openssl: `cat >/dev/null; echo "${'0'.repeat(64)} *stdin"` },
+      lies: {
+        openssl: `cat >/dev/null; echo "${'0'.repeat(64)} *stdin"`,
+        python3: `real "$@" 2>/dev/null; echo "factory-digest ${'0'.repeat(64)}" >&2`,
+      },
     })
     const { error, left } = await bring(server, await packedSource(server), { maxAttempts: 2 })
     expect(error).toMatchObject({ code: 'artifact-corrupt', message: expect.stringContaining('sha256') })
@@ -143,7 +158,9 @@ describe('what a builder must not get away with', () => {
   })
 
   test('another file, or more files than one, in the stream', async () => {
-    await using server = await startSshServer({ lies: { tar: 'real -C /etc --format=pax -cf - passwd' } })
+    await using server = await startSshServer({
+      lies: { python3: 'tar -C /etc --format=pax -cf - passwd | zstd -q -c' },
+    })
     const { error, left } = await bring(server, await packedSource(server))
     expect(error).toMatchObject({ code: 'artifact-refused', message: expect.stringContaining('passwd') })
     expect(left).toEqual([])

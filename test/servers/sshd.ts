@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { execa } from 'execa'
 import { makeAccess, secretsDirectory } from '#src/builder/keys.ts'
 import type { Access } from '#src/builder/keys.ts'
 import type { BuilderRef } from '#src/builder/types.ts'
@@ -29,6 +30,8 @@ export interface SshServer extends AsyncDisposable {
 export interface SshServerOptions {
   /** Tools that lie: name → bash program that runs in the tool's place; `real` in it is the real tool. */
   lies?: Readonly<Record<string, string>>
+  /** Tools of /usr/bin that the builder does not have. */
+  without?: readonly string[]
   /** More lines for sshd_config. */
   settings?: readonly string[]
   /** The keys of a lease, instead of keys of its own. */
@@ -47,6 +50,11 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Ss
   for (const [tool, program] of Object.entries(options.lies ?? {})) {
     const script = `#!/bin/bash\nreal() { /usr/bin/${tool} "$@"; }\n${program}\n`
     await writeFile(join(directory, 'bin', tool), script, { mode: 0o755 })
+  }
+  if (options.without) {
+    const tools = join(directory, 'usr-bin')
+    await execa('cp', ['-as', '/usr/bin/.', tools])
+    for (const tool of options.without) await rm(join(tools, tool))
   }
   await mkdir('/run/sshd', { recursive: true, mode: 0o755 })
   let daemon: ChildProcess | undefined
@@ -105,7 +113,10 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Ss
 }
 
 function settings(directory: string, access: Access, port: number, options: SshServerOptions): string[] {
-  const path = `${join(directory, 'bin')}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`
+  const system = options.without
+    ? join(directory, 'usr-bin')
+    : '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+  const path = `${join(directory, 'bin')}:${system}`
   return [
     'ListenAddress 127.0.0.1',
     `Port ${port}`,

@@ -7,8 +7,9 @@ import { FactoryError } from '#src/errors.ts'
 import type { Cipher, OpenSsh } from '../openssh.ts'
 import { startDigest } from './digest.ts'
 import type { RunningDigest } from './digest.ts'
+import { flushInTime } from './flush.ts'
 import type { TransferProgress } from './progress.ts'
-import { sendPackedScript } from './scripts.ts'
+import { sendExtentsProgram, sendPackedScript } from './scripts.ts'
 import { corrupt, senderDigest, startSender } from './sender.ts'
 import { readSparseTar } from './sparse-tar.ts'
 import type { Piece } from './sparse-tar.ts'
@@ -26,13 +27,13 @@ export interface Receipt {
   progress: TransferProgress
 }
 
-const chunkBytes = 128 * 1024
+const chunkBytes = 256 * 1024
 const writeBytes = 512 * 1024
 
 /** Receives the extents of a sparse file as a compressed stream and writes each where it belongs. */
 export async function receivePacked(receipt: Receipt): Promise<FetchedFile> {
   const { remotePath, progress } = receipt
-  const words = [dirname(remotePath), basename(remotePath)]
+  const words = [dirname(remotePath), basename(remotePath), sendExtentsProgram]
   const stop = new AbortController()
   const signal = AbortSignal.any([progress.signal, stop.signal])
   const sender = startSender(receipt, sendPackedScript, words, 'pipe', signal)
@@ -64,6 +65,7 @@ async function writeExtents(
   const { file, localPath, progress, maxSizeBytes, sizeBytes } = receipt
   const tar = readSparseTar({ name: basename(receipt.remotePath), maxSizeBytes })
   const writer = gatherWrites(file)
+  const flush = flushInTime(file)
   await using resources = new AsyncDisposableStack()
   let digest: RunningDigest | undefined
   let contentBytes = 0
@@ -79,12 +81,13 @@ async function writeExtents(
       const writtenTo = await writer.write(piece)
       if (writtenTo !== undefined) digest?.advance(writtenTo)
     }
+    flush.arrived(contentBytes)
     progress.moved(contentBytes)
   }
   tar.end()
   await writer.flush()
   if (!digest || !tar.layout) throw corrupt(receipt.remotePath, 'it ended too early')
-  const [sha256] = await progress.ownWork(Promise.all([digest.result(), file.sync()]))
+  const [sha256] = await progress.ownWork(Promise.all([digest.result(), flush.end()]))
   return { sha256, sizeBytes, contentBytes, extents: tar.layout.extents }
 }
 
