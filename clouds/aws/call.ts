@@ -1,0 +1,25 @@
+import type { Context } from '#src/context.ts'
+import { withTimeLimit } from '#src/time-limit.ts'
+import { awsFailure } from './failures.ts'
+
+const callLimitMs = 3 * 60_000
+
+/**
+ * One call of a service, with a deadline over all of the SDK's own tries, stopped by the context's signal, and with a
+ * failure that says what was being done and where.
+ */
+export async function call<T>(
+  what: string,
+  region: string,
+  ctx: Pick<Context, 'signal'>,
+  send: (options: { abortSignal: AbortSignal }) => Promise<T>,
+): Promise<T> {
+  try {
+    return await withTimeLimit(`${what} in ${region}`, callLimitMs, ctx.signal, (abortSignal) =>
+      send({ abortSignal }),
+    )
+  } catch (error) {
+    ctx.signal.throwIfAborted()
+    throw awsFailure(error, what, region)
+  }
+}

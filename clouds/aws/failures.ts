@@ -1,0 +1,105 @@
+import { FactoryError, type FactoryErrorFacts } from '#src/errors.ts'
+
+/** How a call of the SDK can fail; of its errors these are the parts that count. */
+interface SdkError extends Error {
+  code?: string
+  Code?: string
+  $metadata?: { httpStatusCode?: number; requestId?: string }
+}
+
+type Reading = Pick<FactoryErrorFacts, 'code' | 'class' | 'hint'>
+
+/** Names of errors, in the order in which they are looked for, and what each means to a person. */
+const readings: readonly [RegExp, Reading][] = [
+  [
+    /^(ExpiredToken|ExpiredTokenException|RequestExpired|InvalidClientTokenId|UnrecognizedClientException|AuthFailure|SignatureDoesNotMatch|InvalidSignatureException|CredentialsProviderError|TokenProviderError|MissingAuthenticationToken.*|IncompleteSignature)$/,
+    {
+      code: 'aws-credentials',
+      class: 'permission',
+      hint: 'Log in again (aws sso login --profile NAME, or new keys), check `profile` in the configuration and the clock of this machine; then run the same command again.',
+    },
+  ],
+  [
+    /^(UnauthorizedOperation|AccessDenied|AccessDeniedException|OperationNotPermitted|UnauthorizedAccess)$/,
+    {
+      code: 'aws-permission',
+      class: 'permission',
+      hint: 'Run factory doctor: it names all that is missing, with a policy to paste.',
+    },
+  ],
+  [
+    /^(InsufficientInstanceCapacity|InsufficientHostCapacity|InsufficientCapacity|Unsupported|SpotMaxPriceTooLow|InsufficientFreeAddressesInSubnet|Server\.InsufficientInstanceCapacity)$/,
+    {
+      code: 'aws-no-capacity',
+      class: 'capacity',
+      hint: 'Name more `instanceTypes` or `subnets`, or another cloud in `builders`; or try again later.',
+    },
+  ],
+  [
+    /^(RequestLimitExceeded|Throttling\w*|RequestThrottled\w*|ConcurrentLimitExceededException|TooManyRequests\w*|EC2ThrottledException|SlowDown)$/,
+    {
+      code: 'aws-throttled',
+      class: 'infra',
+      hint: 'AWS asks for fewer calls; it was tried again for a while. Run the same command again later.',
+    },
+  ],
+  [
+    /^(\w*LimitExceeded|\w*LimitExceededException|ServiceQuotaExceededException|MaxSpotInstanceCountExceeded|PendingSnapshotLimitExceeded)$/,
+    {
+      code: 'aws-quota',
+      class: 'quota',
+      hint: 'Ask for a higher quota (AWS console, Service Quotas) or remove what is not needed: factory reap.',
+    },
+  ],
+  [
+    /^(Internal\w*|ServiceUnavailable\w*|Unavailable|InsufficientCapacityOnHost|ServerInternal)$/,
+    { code: 'aws-failed', class: 'infra', hint: 'AWS itself failed: run the same command again.' },
+  ],
+  [
+    /^(Invalid\w+(\.\w+)*|Missing\w+|Malformed\w+|Validation\w+|IdempotentParameterMismatch|ConflictException|ResourceNotFoundException|VPCIdNotSpecified|OptInRequired|PendingVerification|Blocked|NoSuchBucket|PermanentRedirect)$/,
+    {
+      code: 'aws-refused',
+      class: 'user',
+      hint: 'Compare what it names with clouds.NAME in the configuration; factory doctor looks at all of it.',
+    },
+  ],
+]
+
+const unreachable: Reading = {
+  code: 'aws-not-reachable',
+  class: 'infra',
+  hint: 'Look at the network, at `region` and at `endpoint` in the configuration.',
+}
+
+/** What a call of the SDK failed with: the error's name as AWS writes it, e.g. `InvalidAMIName.Duplicate`. */
+export function awsErrorName(error: unknown): string {
+  if (!(error instanceof Error)) return ''
+  const { code, Code, name } = error as SdkError
+  return Code ?? (name === 'Error' ? (code ?? name) : name)
+}
+
+/** Whether the service answered that what was asked for is not there. */
+export function isNotFound(error: unknown): boolean {
+  return /(\.NotFound|^ResourceNotFoundException|\.Unavailable)$/.test(awsErrorName(error))
+}
+
+/** Gives a failed call a code, a place and the next thing to type. `what` says what was being done, e.g. `starting a machine`. */
+export function awsFailure(error: unknown, what: string, region: string): FactoryError {
+  if (error instanceof FactoryError) return error
+  const name = awsErrorName(error)
+  const { message, $metadata } = error as SdkError
+  const reading = readingOf(name, $metadata?.httpStatusCode)
+  const said = message === '' || message === name ? name : `${name}: ${message}`
+  return new FactoryError({
+    ...reading,
+    message: `${what} in ${region} failed: ${said.slice(0, 2000)}`,
+    cause: error,
+    context: { name, region, ...($metadata?.requestId ? { requestId: $metadata.requestId } : {}) },
+  })
+}
+
+function readingOf(name: string, status: number | undefined): Reading {
+  for (const [pattern, reading] of readings) if (pattern.test(name)) return reading
+  if (status === undefined) return unreachable
+  return { code: 'aws-failed', class: 'infra', hint: 'Run the same command again; factory doctor looks at the account.' }
+}
