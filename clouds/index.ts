@@ -1,9 +1,10 @@
 import type { z } from 'zod'
+import { awsConfiguration } from './aws/config.ts'
 import { libvirtConfiguration } from './libvirt/config.ts'
 import type { Cloud, CloudKind } from './types.ts'
 
 /** What `clouds.<name>` of the configuration may say, by its `kind`; every schema carries that literal. */
-export const cloudConfigurations = { libvirt: libvirtConfiguration } as const
+export const cloudConfigurations = { aws: awsConfiguration, libvirt: libvirtConfiguration } as const
 
 export type CloudConfiguration = z.infer<(typeof cloudConfigurations)[CloudKind]>
 
@@ -21,6 +22,10 @@ export async function openCloud(
   settings: CloudSettings,
 ): Promise<Cloud> {
   switch (configuration.kind) {
+    case 'aws': {
+      const { createAwsCloud } = await import('./aws/index.ts')
+      return await createAwsCloud(name, configuration, settings)
+    }
     case 'libvirt': {
       const { createLibvirtCloud } = await import('./libvirt/index.ts')
       return await createLibvirtCloud(name, configuration, settings)

@@ -3,7 +3,9 @@ import type { Artifact } from '#src/artifact/types.ts'
 import type { BuilderRef } from '#src/builder/types.ts'
 import type { Context } from '#src/context.ts'
 
-export type CloudKind = 'libvirt'
+/** Every kind of cloud, one folder each. */
+export const cloudKinds = ['aws', 'libvirt'] as const
+export type CloudKind = (typeof cloudKinds)[number]
 
 /** An adapter: where builders come from and where images go. A missing member is the capability flag. */
 export interface Cloud {

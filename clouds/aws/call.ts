@@ -1,5 +1,7 @@
 import type { Context } from '#src/context.ts'
 import { withTimeLimit } from '#src/time-limit.ts'
+import pRetry from 'p-retry'
+import { asFactoryError } from '#src/errors.ts'
 import { awsFailure } from './failures.ts'
 
 const callLimitMs = 3 * 60_000
@@ -22,4 +24,21 @@ export async function call<T>(
     ctx.signal.throwIfAborted()
     throw awsFailure(error, what, region)
   }
+}
+
+/** The same for clients that try once: what may pass by itself is asked again, so the call must be harmless to repeat. */
+export async function callAgain<T>(
+  what: string,
+  region: string,
+  ctx: Pick<Context, 'signal'>,
+  send: (options: { abortSignal: AbortSignal }) => Promise<T>,
+): Promise<T> {
+  return await pRetry(() => call(what, region, ctx, send), {
+    retries: 5,
+    minTimeout: 300,
+    maxTimeout: 10_000,
+    randomize: true,
+    signal: ctx.signal,
+    shouldRetry: ({ error }) => asFactoryError(error).class === 'infra',
+  })
 }

@@ -36,7 +36,9 @@ export function awsClients(configuration: AwsConfiguration): (region: string) =>
     const common = { region, credentials, ...(endpoint === undefined ? {} : { endpoint }) }
     const patient = { ...common, maxAttempts: 5, requestHandler: handler(answerMs) }
     const ec2 = made(() => new EC2Client(patient))
-    const ebs = made(() => new EBSClient({ ...common, maxAttempts: 1, requestHandler: handler(blockAnswerMs) }))
+    const ebs = made(
+      () => new EBSClient({ ...common, maxAttempts: 1, requestHandler: handler(blockAnswerMs) }),
+    )
     const iam = made(() => new IAMClient(patient))
     const ssm = made(() => new SSMClient(patient))
     const sts = made(() => new STSClient(patient))

@@ -35,8 +35,7 @@ const base = z
       .describe('Who logs in to builders. Anybody but root gets sudo without a password.'),
   })
   .refine(
-    ({ ami, ssm, owner, name }) =>
-      [ami, ssm, owner && name].filter(Boolean).length === 1 && !owner === !name,
+    ({ ami, ssm, owner, name }) => [ami, ssm, owner && name].filter(Boolean).length === 1 && !owner === !name,
     'needs one of: `ami`, `ssm`, or `owner` and `name` together',
   )
 
@@ -61,7 +60,9 @@ export const awsConfiguration = z.strictObject({
   instanceTypes: z
     .partialRecord(z.enum(awsArchitectures), z.array(z.string().regex(/^[a-z0-9-]+\.[a-z0-9-]+$/)).min(1))
     .default({})
-    .describe('Instance types by architecture, the preferred one first; the next one is asked for when there are none.'),
+    .describe(
+      'Instance types by architecture, the preferred one first; the next one is asked for when there are none.',
+    ),
   subnets: byRegion(identifier('subnet')).describe(
     'Subnets for machines, the preferred one first: a list for `region`, or one list a region. By default the default VPC.',
   ),

@@ -101,5 +101,9 @@ export function awsFailure(error: unknown, what: string, region: string): Factor
 function readingOf(name: string, status: number | undefined): Reading {
   for (const [pattern, reading] of readings) if (pattern.test(name)) return reading
   if (status === undefined) return unreachable
-  return { code: 'aws-failed', class: 'infra', hint: 'Run the same command again; factory doctor looks at the account.' }
+  return {
+    code: 'aws-failed',
+    class: 'infra',
+    hint: 'Run the same command again; factory doctor looks at the account.',
+  }
 }

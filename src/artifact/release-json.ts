@@ -58,6 +58,13 @@ const factoryBlock = z.strictObject({
   ),
 })
 
+/** Where CoreOS metadata has AMIs, one a region. */
+const cloudImages = z.strictObject({
+  aws: z.strictObject({
+    regions: z.record(z.string(), z.strictObject({ release: z.string(), image: z.string() })),
+  }),
+})
+
 const disk = z.strictObject({ location: z.string(), sha256 })
 
 /**
@@ -74,6 +81,7 @@ export const releaseManifest = z.strictObject({
         z.string(),
         z.strictObject({ release: z.string(), formats: z.record(z.string(), z.strictObject({ disk })) }),
       ),
+      images: cloudImages.optional(),
       'x-factory': factoryBlock,
     }),
   ),
@@ -106,7 +114,13 @@ export function releaseJson(facts: ManifestFacts): ReleaseManifest {
       const location = pathToFileURL(artifactPath(hex)).href
       artifacts[platformOf[format]] = { release, formats: { [format]: { disk: { location, sha256: hex } } } }
     }
-    architectures[arch] = { artifacts, 'x-factory': block }
+    const amis = block.images.filter(({ kind }) => kind === 'aws')
+    const regions = Object.fromEntries(amis.map(({ region, id }) => [region, { release, image: id }]))
+    architectures[arch] = {
+      artifacts,
+      ...(amis.length === 0 ? {} : { images: { aws: { regions } } }),
+      'x-factory': block,
+    }
   }
   const lastModifiedText = `${lastModified.toISOString().slice(0, 19)}Z`
   return releaseManifest.parse({

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { architectureNames } from '#arch/index.ts'
+import { cloudKinds } from '#clouds/types.ts'
 import { stepNames } from '#src/events.ts'
 
 /** Raised when a record changes its meaning; a journal with a newer one is refused. */
@@ -59,7 +60,7 @@ const artifact = z.object({
 
 const image = z.object({
   cloud: z.string(),
-  kind: z.enum(['libvirt']),
+  kind: z.enum(cloudKinds),
   region: z.string(),
   arch: architecture,
   id: z.string(),

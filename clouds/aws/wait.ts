@@ -1,0 +1,31 @@
+import type { Context } from '#src/context.ts'
+import { FactoryError } from '#src/errors.ts'
+import { formatDuration } from '#src/units.ts'
+
+const everyMs = 2_000
+
+/**
+ * Looks until there is an answer. Ours and not the SDK's waiters, which take every failure, a missing right included, for
+ * "not yet" and go on for as long as they may.
+ */
+export async function until<T>(
+  what: string,
+  limitMs: number,
+  ctx: Context,
+  look: () => Promise<T | undefined>,
+): Promise<T> {
+  const deadline = ctx.now() + limitMs
+  for (;;) {
+    const answer = await look()
+    if (answer !== undefined) return answer
+    if (ctx.now() > deadline) {
+      throw new FactoryError({
+        code: 'aws-too-slow',
+        message: `${what}: AWS was not done with it after ${formatDuration(limitMs)}`,
+        hint: 'Run the same command again: it goes on with what is there.',
+        class: 'timeout',
+      })
+    }
+    await ctx.sleep(everyMs)
+  }
+}
