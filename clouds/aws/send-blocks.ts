@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Artifact } from '#src/artifact/types.ts'
 import type { Context } from '#src/context.ts'
-import { blockBytes, contentBlocks } from './blocks.ts'
+import { type Block, blockBytes, contentBlocks } from './blocks.ts'
 import { localExtents } from './extents.ts'
 import { type Target, digestOf, putBlock } from './put-block.ts'
 import type { SentBlocks } from './sent-blocks.ts'
@@ -38,6 +38,18 @@ export async function sendBlocks(
       total: artifact.contentBytes,
       unit: 'bytes',
     })
+  const send = async (block: Block, digest: Buffer): Promise<void> => {
+    try {
+      await putBlock(target, block, digest, own)
+      await sent.add(block.index)
+      sentBytes += blockBytes
+      pace.done('answered')
+      tell()
+    } catch (error) {
+      pace.done('failed')
+      stop.abort(error)
+    }
+  }
   try {
     for await (const block of contentBlocks(artifact.path, extents)) {
       const digest = digestOf(block)
@@ -49,20 +61,7 @@ export async function sendBlocks(
       }
       await pace.start()
       own.signal.throwIfAborted()
-      const put = putBlock(target, block, digest, own)
-        .then(() => sent.add(block.index))
-        .then(
-          () => {
-            sentBytes += blockBytes
-            pace.done('answered')
-            tell()
-          },
-          (error: unknown) => {
-            pace.done('failed')
-            stop.abort(error)
-          },
-        )
-        .finally(() => running.delete(put))
+      const put = send(block, digest).finally(() => running.delete(put))
       running.add(put)
     }
   } finally {
