@@ -18,6 +18,12 @@ export async function amiNamed(clients: RegionClients, name: string, ctx: Contex
   return found
 }
 
+/** The AMIs of this account that stand on a snapshot, ours or not. */
+export async function amisOn(clients: RegionClients, snapshotId: string, ctx: Context): Promise<Ami[]> {
+  const filter = { Name: 'block-device-mapping.snapshot-id', Values: [snapshotId] }
+  return await describe(clients, { Filters: [filter] }, ctx)
+}
+
 /** Undefined when there is none with the id, which right after its making may only mean "not yet". */
 export async function amiById(clients: RegionClients, id: string, ctx: Context): Promise<Ami | undefined> {
   return await call(`looking at ${id}`, clients.region, ctx, async (options) => {

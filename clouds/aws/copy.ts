@@ -2,17 +2,15 @@ import { CopyImageCommand } from '@aws-sdk/client-ec2'
 import type { Image, ImageKey } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import type { Context } from '#src/context.ts'
-import { amiNamed } from './amis.ts'
 import { call } from './call.ts'
 import { amiName, clientToken, imageMarks } from './image-marks.ts'
-import { ownNamesake } from './register.ts'
 import type { AwsSettings } from './settings.ts'
 import { tagsOf } from './tags.ts'
 
 /**
  * Has AWS copy an image of the main region to the key's region; returns the copy's id. CopyImage does not mind namesakes,
- * so one is looked for first; its token makes the call safe to repeat, and only the tags given here are surely there
- * from the beginning, on the copy's snapshot too.
+ * so whoever calls has looked for one; its token makes the call safe to repeat, and only the tags given here are surely
+ * there from the beginning, on the copy's snapshot too.
  */
 export async function copyImage(
   settings: AwsSettings,
@@ -23,8 +21,6 @@ export async function copyImage(
 ): Promise<string> {
   const clients = settings.clients(key.region)
   const name = amiName(key)
-  const namesake = await amiNamed(clients, name, ctx)
-  if (namesake) return ownNamesake(namesake, key)
   const tags = tagsOf(imageMarks(key, artifact), name, settings.configuration.tags)
   const request = new CopyImageCommand({
     Name: name,

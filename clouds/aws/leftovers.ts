@@ -1,7 +1,7 @@
 import type { Image as Ami, Snapshot } from '@aws-sdk/client-ec2'
 import type { Resource } from '#clouds/types.ts'
 import type { Context } from '#src/context.ts'
-import { amiById, amisWith, snapshotsOf } from './amis.ts'
+import { amiById, amisOn, amisWith, snapshotsOf } from './amis.ts'
 import type { RegionClients } from './clients.ts'
 import { readyMark } from './image-marks.ts'
 import { removeImage } from './remove.ts'
@@ -47,6 +47,7 @@ export async function discardLeftover(
     if (ami && marksOf(ami.Tags)[readyMark] === undefined) await removeImage(settings, region, id, ctx)
     return
   }
+  if ((await amisOn(clients, id, ctx)).length > 0) return
   const outcome = await deleteSnapshot(clients, id, ctx)
   if (outcome === 'deleted') await forgetSentBlocks(settings.stateDirectory, id)
 }

@@ -6,6 +6,7 @@ import { copyImage } from './copy.ts'
 import { finishImage } from './finish.ts'
 import { amiName, contentMarks, imageFromAmi, readyMark } from './image-marks.ts'
 import { ownNamesake, registerImage, waitUntilAvailable } from './register.ts'
+import { removeImage } from './remove.ts'
 import type { AwsSettings } from './settings.ts'
 import { makeSnapshot } from './snapshot.ts'
 
@@ -30,9 +31,8 @@ export async function makeImage(
   ctx: Context,
 ): Promise<Image> {
   // A name that is taken is said before gigabytes have been sent for it.
-  const namesake = await amiNamed(settings.clients(key.region), amiName(key), ctx)
-  const id = namesake ? ownNamesake(namesake, key) : await makeAmi(settings, artifact, key, ctx)
-  return await finish(settings, id, key, ctx)
+  await refuseNamesake(settings, key, ctx)
+  return await finish(settings, await makeAmi(settings, artifact, key, ctx), key, ctx)
 }
 
 /** The copy of an image of the main region in another one. */
@@ -43,7 +43,24 @@ export async function makeCopy(
   key: ImageKey,
   ctx: Context,
 ): Promise<Image> {
-  return await finish(settings, await copyImage(settings, source, artifact, key, ctx), key, ctx)
+  await refuseNamesake(settings, key, ctx)
+  const begun = await begunImage(settings, key, ctx)
+  const id = begun ?? (await copyImage(settings, source, artifact, key, ctx))
+  return await finish(settings, id, key, ctx)
+}
+
+async function refuseNamesake(settings: AwsSettings, key: ImageKey, ctx: Context): Promise<void> {
+  const namesake = await amiNamed(settings.clients(key.region), amiName(key), ctx)
+  if (namesake) ownNamesake(namesake, key)
+}
+
+/** An image of this content that an earlier try made and did not finish; one that failed is out of the way then. */
+async function begunImage(settings: AwsSettings, key: ImageKey, ctx: Context): Promise<string | undefined> {
+  const half = await amisWith(settings.clients(key.region), { ...contentMarks(key), arch: key.arch }, ctx)
+  const usable = half.find(({ State }) => State === 'available' || State === 'pending')
+  if (usable) return usable.ImageId
+  for (const { ImageId } of half) await removeImage(settings, key.region, ImageId!, ctx)
+  return undefined
 }
 
 async function makeAmi(
@@ -52,9 +69,8 @@ async function makeAmi(
   key: ImageKey,
   ctx: Context,
 ): Promise<string> {
-  const half = await amisWith(settings.clients(key.region), { ...contentMarks(key), arch: key.arch }, ctx)
-  const usable = half.find(({ State }) => State === 'available' || State === 'pending')
-  if (usable?.ImageId) return usable.ImageId
+  const begun = await begunImage(settings, key, ctx)
+  if (begun !== undefined) return begun
   const snapshotId = await makeSnapshot(settings, artifact, key, ctx)
   return await registerImage(settings, artifact, key, snapshotId, ctx)
 }

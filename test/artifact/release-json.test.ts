@@ -71,6 +71,29 @@ test('is CoreOS stream metadata that a stream reader finds disks in', () => {
   expect(s390x?.['x-factory'].images[0]?.tested).toEqual({ result: 'passed', how: 'booted', 'boot-ms': 4000 })
 })
 
+test('has AMIs where readers of CoreOS streams look for them, one a region, and nothing of other clouds there', () => {
+  expect(manifest().architectures.s390x).not.toHaveProperty('images')
+  const [libvirt] = block.images
+  const amis = ['us-east-1', 'eu-west-1'].map((region) => ({
+    ...libvirt!,
+    cloud: 'aws',
+    kind: 'aws',
+    region,
+    id: `ami-${region}`,
+  }))
+  const { architectures } = releaseJson({
+    release: 'r1',
+    stream: 'candidate',
+    lastModified: new Date(0),
+    generator: 'g',
+    builds: [{ arch: 'x86_64', block: { ...block, images: [libvirt!, ...amis] }, artifactPath: String }],
+  })
+  expect(architectures.x86_64?.images?.aws.regions).toEqual({
+    'us-east-1': { release: 'r1', image: 'ami-us-east-1' },
+    'eu-west-1': { release: 'r1', image: 'ami-eu-west-1' },
+  })
+})
+
 test('refuses to write facts that are not of their shape', () => {
   const broken = { ...block, artifacts: [{ ...block.artifacts[0]!, sha256: 'short' }] }
   const facts = { release: 'r', stream: 's', lastModified: new Date(0), generator: 'g' }

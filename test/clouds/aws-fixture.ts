@@ -1,0 +1,95 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdtemp, readFile, readdir, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { EC2Client, RegisterImageCommand } from '@aws-sdk/client-ec2'
+import { execa } from 'execa'
+import { type AwsConfiguration, awsConfiguration } from '#clouds/aws/config.ts'
+import { amiName } from '#clouds/aws/image-marks.ts'
+import { createAwsCloud } from '#clouds/aws/index.ts'
+import type { Cloud, ImageKey } from '#clouds/types.ts'
+import type { Artifact } from '#src/artifact/types.ts'
+import { sparse } from '#test/builder/bring.ts'
+import { eventually } from '#test/servers/sshd.ts'
+
+const MiB = 1024 ** 2
+const KiB = 1024
+
+process.env['AWS_ACCESS_KEY_ID'] ??= 'test'
+process.env['AWS_SECRET_ACCESS_KEY'] ??= 'test'
+process.env['AWS_EC2_METADATA_DISABLED'] ??= 'true'
+
+export const mainRegion = 'us-east-1'
+export const otherRegion = 'eu-west-1'
+
+/** The image half of an AWS cloud on an emulator. */
+export interface AwsImagesFixture extends AsyncDisposable {
+  readonly owner: string
+  readonly directory: string
+  readonly stateDirectory: string
+  readonly artifact: Artifact
+  open(change?: Partial<AwsConfiguration>): Promise<Cloud>
+  makeArtifact(name: string, sizeBytes: number, runs: [number, Buffer][]): Promise<Artifact>
+  plantForeign(key: ImageKey): Promise<void>
+  /** Kills a publish when at least that many blocks have arrived. */
+  killPublish(artifact: Artifact, key: ImageKey, blocks?: number): Promise<void>
+}
+
+export async function createAwsImagesFixture(endpoint: string): Promise<AwsImagesFixture> {
+  const directory = await mkdtemp(join(tmpdir(), 'factory-aws-'))
+  const stateDirectory = join(directory, 'state')
+  const owner = `t-${randomBytes(4).toString('hex')}`
+  const configuration = awsConfiguration.parse({
+    kind: 'aws',
+    region: mainRegion,
+    copyTo: [otherRegion],
+    endpoint,
+  })
+
+  async function makeArtifact(name: string, sizeBytes: number, runs: [number, Buffer][]): Promise<Artifact> {
+    const path = await sparse(join(directory, name), sizeBytes, runs)
+    const sha256 = createHash('sha256')
+      .update(await readFile(path))
+      .digest('hex')
+    const contentBytes = (await stat(path)).blocks * 512
+    return { arch: 'x86_64', format: 'raw', path, sha256, sizeBytes, virtualBytes: sizeBytes, contentBytes }
+  }
+
+  const sentBlocks = async (): Promise<number> => {
+    const place = join(stateDirectory, 'clouds', 'test')
+    const files = (await readdir(place).catch(() => [])).filter((file) => file.endsWith('.sent'))
+    const sizes = await Promise.all(files.map(async (file) => (await stat(join(place, file))).size))
+    return sizes.reduce((sum, size) => sum + size / 8, 0)
+  }
+
+  return {
+    owner,
+    directory,
+    stateDirectory,
+    artifact: await makeArtifact('disk.raw', 300 * MiB + 512, [
+      [0, randomBytes(40 * MiB)],
+      [100 * MiB + 4 * KiB, randomBytes(3 * MiB)],
+      [300 * MiB, randomBytes(512)],
+    ]),
+    makeArtifact,
+    open: (change = {}) => createAwsCloud('test', { ...configuration, ...change }, { owner, stateDirectory }),
+    async plantForeign(key) {
+      const ec2 = new EC2Client({ endpoint, region: key.region })
+      const root = { DeviceName: '/dev/sda1', Ebs: { VolumeSize: 1 } }
+      const Name = amiName(key)
+      const request = { Name, Architecture: 'x86_64' as const, BlockDeviceMappings: [root] }
+      await ec2.send(new RegisterImageCommand(request))
+    },
+    async killPublish(artifact, key, blocks = 3) {
+      const before = await sentBlocks()
+      const settings = JSON.stringify([{ configuration, owner, stateDirectory }, artifact, key])
+      const program = new URL('aws-publish-run.ts', import.meta.url).pathname
+      const publishing = execa(process.execPath, [program, settings], { reject: false })
+      await eventually('blocks on their way', async () => (await sentBlocks()) >= before + blocks)
+      publishing.kill('SIGKILL')
+      const { signal, stderr } = await publishing
+      if (signal !== 'SIGKILL') throw new Error(`the kill came too late: ${stderr}`)
+    },
+    [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
+  }
+}
