@@ -38,9 +38,13 @@ export function machinesFor(
       return machine(arch, 'build', offering, longestBuildMs)
     })
   const verifiers = work.unpublished
-    .filter(({ cloud, verify }) => verify && clouds.get(cloud)?.builders !== undefined)
+    .filter(({ arch, cloud, region, verify }) => verify && canBoot(clouds, cloud, arch, region))
     .map(({ arch, cloud }) => machine(arch, 'verify', [cloud], boot))
   return [...builders, ...verifiers]
+}
+
+function canBoot(clouds: CloudAbilities, cloud: string, arch: ArchitectureName, region: string): boolean {
+  return clouds.get(cloud)?.builders?.offers(arch, region).ok === true
 }
 
 function machine(

@@ -38,6 +38,8 @@ export async function verify(
   if (imageAt(stateOf(scope).images, destination)?.verification?.result === 'passed') return
   const pool = cloud.builders
   if (!pool) return record({ result: 'not verified', how: `${cloud.name} cannot start machines` })
+  const verdict = pool.offers(arch, region)
+  if (!verdict.ok) return record({ result: 'not verified', how: verdict.reason })
 
   const target = `${cloud.name}/${region}`
   const request = { arch, cloud: cloud.name, pool, purpose: 'verify', dataBytes: 0, image, target } as const
