@@ -45,5 +45,7 @@ async function acquire(
     address: instead ?? builderAddress(configuration, addressOf(machine, configuration.address) ?? ''),
     user: rented.user,
     hostPublicKey: spec.access.hostPublicKey,
+    // Whoever may describe the machine can read its user-data; what answers at a test's address never had any.
+    hostKeyExposed: instead === undefined,
   }
 }

@@ -38,13 +38,9 @@ export function machinesFor(
       return machine(arch, 'build', offering, longestBuildMs)
     })
   const verifiers = work.unpublished
-    .filter(({ arch, cloud, region, verify }) => verify && canBoot(clouds, cloud, arch, region))
+    .filter(({ cloud, verify }) => verify && clouds.get(cloud)?.builders !== undefined)
     .map(({ arch, cloud }) => machine(arch, 'verify', [cloud], boot))
   return [...builders, ...verifiers]
-}
-
-function canBoot(clouds: CloudAbilities, cloud: string, arch: ArchitectureName, region: string): boolean {
-  return clouds.get(cloud)?.builders?.offers(arch, region).ok === true
 }
 
 function machine(
