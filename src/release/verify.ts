@@ -34,12 +34,12 @@ export async function verify(
       region,
       ...verification,
     })
+  const verdict = cloud.builders?.offers(arch, region)
+  if (verdict?.ok === false) return record({ result: 'not verified', how: verdict.reason })
   if (!destination.verify) return record({ result: 'not verified', how: 'turned off by verify: false' })
   if (imageAt(stateOf(scope).images, destination)?.verification?.result === 'passed') return
   const pool = cloud.builders
   if (!pool) return record({ result: 'not verified', how: `${cloud.name} cannot start machines` })
-  const verdict = pool.offers(arch, region)
-  if (!verdict.ok) return record({ result: 'not verified', how: verdict.reason })
 
   const target = `${cloud.name}/${region}`
   const request = { arch, cloud: cloud.name, pool, purpose: 'verify', dataBytes: 0, image, target } as const
