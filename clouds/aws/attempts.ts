@@ -33,20 +33,20 @@ export function attemptsFor(
  * its token for a while, so `ended` says how many of this attempt have.
  */
 export function clientToken(leaseId: string, attempt: number, ended = 0): string {
-  return `factory-${leaseId}-${attempt}${ended === 0 ? '' : `-${ended}`}`
+  return `factory-${leaseId}.${attempt}${ended === 0 ? '' : `.${ended}`}`
 }
 
 /** The attempt that a token is of; undefined when it is of none of this lease's. */
 export function attemptOf(token: string | undefined, leaseId: string): number | undefined {
-  const prefix = `factory-${leaseId}-`
+  const prefix = `factory-${leaseId}.`
   if (!token?.startsWith(prefix)) return undefined
-  const [, attempt] = /^(\d{1,3})(?:-\d{1,3})?$/.exec(token.slice(prefix.length)) ?? []
+  const [, attempt] = /^(\d{1,3})(?:\.\d{1,3})?$/.exec(token.slice(prefix.length)) ?? []
   return attempt === undefined ? undefined : Number(attempt)
 }
 
 /** Every token of a lease, as filters of EC2 write it. */
 export function everyToken(leaseId: string): string {
-  return `factory-${leaseId}-*`
+  return `factory-${leaseId}.*`
 }
 
 /** For people: `m6i.large (spot) in subnet-0abc`. */

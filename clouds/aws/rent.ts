@@ -1,8 +1,9 @@
 import type { BuilderSpec, Lease } from '#clouds/types.ts'
 import type { Context } from '#src/context.ts'
+import { type FailureClass, asFactoryError } from '#src/errors.ts'
 import { askForMachine } from './ask.ts'
 import { freezeRequest } from './freeze.ts'
-import { readRecord, writeRecord } from './lease-record.ts'
+import { type LeaseRecord, readRecord, writeRecord } from './lease-record.ts'
 import { type Machine, lives, machinesByToken, machinesOfLease } from './machines.ts'
 import type { AwsSettings } from './settings.ts'
 import { terminate } from './terminate.ts'
@@ -26,7 +27,7 @@ export async function rent(
   const known = await readRecord(settings, lease.id)
   const region = known?.region ?? spec.image?.region ?? settings.configuration.region
   const before = await machinesOfLease(settings, region, lease.id, ctx)
-  if (known && !before.some(lives)) {
+  if (known && mayBeUnseen(known, before)) {
     const byToken = await machinesByToken(settings, region, lease.id, ctx)
     before.push(...byToken.filter(({ id }) => !before.some((machine) => machine.id === id)))
   }
@@ -35,18 +36,28 @@ export async function rent(
     ctx.log(`${lease.id} has ${alive.id} in ${region} already`)
     return { machine: alive, user: known?.request.user ?? userOf(settings, spec) }
   }
-  const record = known ?? (await freezeRequest(settings, spec, lease, region, ctx))
+  const record = known
+    ? { ...known, outcome: 'asked' }
+    : await freezeRequest(settings, spec, lease, region, ctx)
+  if (known && known.outcome !== 'asked') await writeRecord(settings, lease.id, record)
   const ended = before.filter((machine) => !lives(machine))
   try {
     const machine = await askForMachine(settings, { record, spec, lease, ended }, ctx)
     await writeRecord(settings, lease.id, { ...record, outcome: machine.id })
     return { machine, user: record.request.user }
   } catch (error) {
-    const { code } = error as { code?: string }
-    if (code === 'aws-no-capacity' || code === 'aws-quota')
-      await writeRecord(settings, lease.id, { ...record, outcome: 'refused' })
+    const isRefused = refusals.includes(asFactoryError(error).class)
+    if (isRefused) await writeRecord(settings, lease.id, { ...record, outcome: 'refused' })
     throw error
   }
+}
+
+/** What EC2 answered so has made nothing: where there was a doubt, it was looked for. */
+const refusals: readonly FailureClass[] = ['user', 'permission', 'capacity', 'quota']
+
+/** Whether the lease has asked for a machine that its marks do not show (yet). */
+function mayBeUnseen({ outcome }: LeaseRecord, seen: readonly Machine[]): boolean {
+  return outcome !== 'refused' && !seen.some((machine) => machine.id === outcome || lives(machine))
 }
 
 /** Never more than one machine a lease: should there be two, the first stays. */

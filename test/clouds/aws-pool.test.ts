@@ -53,6 +53,7 @@ test('every attempt of a lease has a token of its own, which is short enough and
   for (const token of tokens) expect(token.length).toBeLessThanOrEqual(64)
   expect(attemptOf(clientToken('t-a', 59, 12), 't-a')).toBe(59)
   expect(attemptOf(clientToken('t-a-1', 2), 't-a')).toBeUndefined()
+  expect(attemptOf(clientToken('t-a', 1, 2), 't-a-1')).toBeUndefined()
   expect(attemptOf(clientToken('t-ab', 2), 't-a')).toBeUndefined()
   expect(attemptOf(undefined, 't-a')).toBeUndefined()
 })
