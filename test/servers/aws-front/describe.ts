@@ -28,7 +28,7 @@ export interface View {
   /** What besides ids and filters decides: owners. */
   selects?(item: Node, call: Call, world: World): boolean
   /** This item has been shown to somebody: what takes time goes on. */
-  seen?(item: Node, world: World): void
+  seen?(item: Node, world: World): void | Promise<void>
   /** The content of the set, where it is not the items themselves. */
   wrap?(items: readonly Node[]): Node[]
 }
@@ -52,7 +52,7 @@ export async function describe(call: Call, world: World, view: View): Promise<An
     [view.set]: { item: view.wrap?.(page) ?? page },
     ...(end < chosen.length ? { nextToken: tokenOfPage(end) } : {}),
   })
-  for (const item of page) view.seen?.(item, world)
+  for (const item of page) await view.seen?.(item, world)
   return answer
 }
 

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 import { authenticate } from './authentication.ts'
 import type { Answer, Call, FrontRequest } from './call.ts'
+import { interrupt, powerOff } from './instance-life.ts'
 import { operations } from './operations.ts'
 import { receive } from './receive.ts'
 import type { Received } from './receive.ts'
@@ -26,6 +27,10 @@ export interface AwsFront extends AsyncDisposable {
   readonly bodyBytes: number
   /** Can be changed at any time. */
   readonly settings: FrontSettings
+  /** The machine powers itself off, as after `poweroff` in it. */
+  powerOff(instanceId: string): Promise<void>
+  /** The spot market takes the machine back. */
+  interrupt(instanceId: string): Promise<void>
   /** Forgets the requests that were recorded so far. */
   forgetRequests(): void
 }
@@ -49,6 +54,7 @@ export async function startAwsFront(options: AwsFrontOptions): Promise<AwsFront>
     tokens: openTokens(),
     snapshots: new Map(),
     images: new Map(),
+    instances: new Map(),
     imageNames: new Map(),
     unknown: new Map(),
   }
@@ -64,6 +70,8 @@ export async function startAwsFront(options: AwsFrontOptions): Promise<AwsFront>
       return requests.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0)
     },
     settings,
+    powerOff: (id) => powerOff(world, id),
+    interrupt: (id) => interrupt(world, id),
     forgetRequests: () => requests.splice(0),
     async [Symbol.asyncDispose]() {
       server.close()

@@ -74,7 +74,7 @@ const motosOwn = ['kernelId', 'ramdiskId', 'imageOwnerAlias']
 function complete(item: Node, record: ImageRecord | undefined, world: World): Node {
   const plain = Object.fromEntries(Object.entries(item).filter(([name]) => !motosOwn.includes(name)))
   const tags = { tagSet: tagSet(tagsIn(item)) }
-  if (!record) return { ...plain, ...tags, enaSupport: 'true', imageOwnerAlias: 'amazon' }
+  if (!record) return publicImage({ ...plain, ...tags })
   const { description: _forgotten, ...rest } = plain
   return {
     ...rest,
@@ -83,6 +83,20 @@ function complete(item: Node, record: ImageRecord | undefined, world: World): No
     imageState: record.state,
     imageLocation: `${world.account}/${record.name}`,
     ...(record.deprecationTime === undefined ? {} : { deprecationTime: record.deprecationTime }),
+  }
+}
+
+/** One of those that moto has from the start; it says of each that its disk is 15 GiB. */
+function publicImage(item: Node): Node {
+  const rootDeviceName = text(item, 'rootDeviceName')
+  const snapshotId = text(items(item['blockDeviceMapping'])[0], 'ebs.snapshotId')
+  const ebs = { snapshotId, volumeSize: '8', volumeType: 'gp3', deleteOnTermination: 'true' }
+  return {
+    ...item,
+    enaSupport: 'true',
+    bootMode: 'uefi-preferred',
+    imageOwnerAlias: 'amazon',
+    blockDeviceMapping: { item: [{ deviceName: rootDeviceName, ebs }] },
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Credential } from './authentication.ts'
+import type { NoCapacity } from './instances.ts'
 
 /** What tests turn, at any time; the front reads them at each request. */
 export interface FrontSettings {
@@ -7,6 +8,7 @@ export interface FrontSettings {
   polls: { snapshot: number; image: number; instance: number; import: number }
   /** Calls that do not know a new thing yet, each thing for itself: EC2 and EBS agree with themselves only after a while. */
   unknownFor: { snapshot: number; image: number; instance: number }
+  noCapacity: NoCapacity[]
   /** Largest page of a Describe or List answer, whatever is asked for. */
   pageSize: number | undefined
   /** What a minute of a snapshot's Timeout takes. */
@@ -20,6 +22,7 @@ export function defaultSettings(): FrontSettings {
     credentials: [{ accessKeyId: 'test', secretAccessKey: 'test' }],
     polls: { snapshot: 1, image: 1, instance: 1, import: 2 },
     unknownFor: { snapshot: 0, image: 0, instance: 0 },
+    noCapacity: [],
     pageSize: undefined,
     minuteMs: 60_000,
     clockSkewMs: 0,

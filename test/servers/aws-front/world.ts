@@ -1,5 +1,6 @@
 import type { FrontSettings } from './settings.ts'
 import type { ImageRecord } from './images.ts'
+import type { InstanceRecord } from './instances.ts'
 import type { SnapshotRecord } from './snapshots.ts'
 import type { Tokens } from './tokens.ts'
 import type { Upstream } from './upstream.ts'
@@ -13,6 +14,7 @@ export interface World {
   /** By id; EC2 gives no id twice. */
   readonly snapshots: Map<string, SnapshotRecord>
   readonly images: Map<string, ImageRecord>
+  readonly instances: Map<string, InstanceRecord>
   /** Region and name of every image → its id. */
   readonly imageNames: Map<string, string>
   /** Calls that each new thing stays unknown for, by id. */
