@@ -5,7 +5,7 @@ import { FactoryError, asFactoryError } from '#src/errors.ts'
 import { type Attempt, attemptOf, clientToken, described } from './attempts.ts'
 import { runningMachine } from './await-machine.ts'
 import { call } from './call.ts'
-import { lostMachine } from './lost-answer.ts'
+import { isRefusal, lostMachine } from './lost-answer.ts'
 import type { LeaseRecord } from './lease-record.ts'
 import { type Machine, machineFrom } from './machines.ts'
 import { runRequest } from './run-request.ts'
@@ -18,6 +18,8 @@ export interface Asking {
   /** Machines of the lease that have ended: their tokens are used up. */
   ended: readonly Machine[]
 }
+
+const mostTries = 4
 
 /**
  * Asks for a machine in each of the ways that the record lists until EC2 gives one and it runs. Only a want of capacity or
@@ -52,23 +54,30 @@ async function ask(
   ctx: Context,
 ): Promise<Machine> {
   const { region, request } = record
-  const { ec2 } = settings.clients(region)
+  const { ec2Once } = settings.clients(region)
   const before = ended.filter(({ token }) => attemptOf(token, lease.id) === number).length
   const token = clientToken(lease.id, number, before)
   const input = await runRequest(request, attempt, token, spec, lease)
-  try {
-    const answer = await call(`starting ${described(attempt)}`, region, ctx, (options) =>
-      ec2.send(new RunInstancesCommand(input), options),
-    )
-    const [instance] = answer.Instances ?? []
-    if (instance?.InstanceId !== undefined) return machineFrom(instance, region)
-    throw unreadable(region)
-  } catch (error) {
-    ctx.signal.throwIfAborted()
-    const made = await lostMachine(settings, region, lease.id, error, ctx)
-    if (!made) throw error
-    ctx.log(`${made.id} was started although its answer was lost`)
-    return made
+  for (let tries = 1; ; tries += 1) {
+    try {
+      const answer = await call(`starting ${described(attempt)}`, region, ctx, (options) =>
+        ec2Once.send(new RunInstancesCommand(input), options),
+      )
+      const [instance] = answer.Instances ?? []
+      if (instance?.InstanceId !== undefined) return machineFrom(instance, region)
+      throw unreadable(region)
+    } catch (caught) {
+      ctx.signal.throwIfAborted()
+      const error = asFactoryError(caught)
+      if (tries === 1 && isRefusal(error)) throw error
+      const made = await lostMachine(settings, region, lease.id, error, ctx)
+      if (made) {
+        ctx.log(`${made.id} was started although its answer was lost`)
+        return made
+      }
+      if (tries === mostTries || !error.retryable || error.class === 'capacity') throw error
+      ctx.log(`${error.message}: once more, with the same token`)
+    }
   }
 }
 

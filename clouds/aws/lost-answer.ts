@@ -1,5 +1,5 @@
 import type { Context } from '#src/context.ts'
-import { FactoryError, asFactoryError } from '#src/errors.ts'
+import { FactoryError } from '#src/errors.ts'
 import { awsErrorName } from './failures.ts'
 import { type Machine, lives, machinesByToken, machinesOfLease } from './machines.ts'
 import type { AwsSettings } from './settings.ts'
@@ -7,22 +7,23 @@ import type { AwsSettings } from './settings.ts'
 /** EC2 shows what it has made within seconds. */
 const pausesMs = [0, 1_000, 2_000, 4_000]
 
+/** Whether EC2 has answered that it makes no machine. A token that was seen with another request has made one. */
+export function isRefusal(error: FactoryError): boolean {
+  return ['user', 'permission', 'capacity', 'quota'].includes(error.class) && !isReplay(error)
+}
+
 /**
- * After a request for a machine that failed: the machine of the lease that it made all the same. What EC2 refused outright
- * at the first try made none. Whatever else happened (no answer, a broken one, a refusal of a second try, a token that was
- * used for another request), somebody may have to pay for a machine, so it is looked for by its marks and its token.
+ * The machine of a lease that a failed request made all the same. Whenever it was not refused outright at the first try (no
+ * answer, a broken one, a refusal of a second try, a token that was used for another request), somebody may have to pay
+ * for one, so it is looked for by its marks and its token.
  */
 export async function lostMachine(
   settings: AwsSettings,
   region: string,
   leaseId: string,
-  error: unknown,
+  failure: FactoryError,
   ctx: Context,
 ): Promise<Machine | undefined> {
-  const failure = asFactoryError(error)
-  const replayed = awsErrorName(failure) === 'IdempotentParameterMismatch'
-  const refused = ['user', 'permission', 'capacity', 'quota'].includes(failure.class)
-  if (refused && !replayed && tries(failure) === 1) return undefined
   for (const pauseMs of pausesMs) {
     await ctx.sleep(pauseMs)
     const found = [
@@ -32,13 +33,13 @@ export async function lostMachine(
     const alive = found.find(lives)
     if (alive) return alive
   }
-  if (replayed) throw requestChanged(region, leaseId, failure)
+  if (isReplay(failure)) throw requestChanged(region, leaseId, failure)
   return undefined
 }
 
-/** How often the SDK has sent a request; what it does not say was not one. */
-function tries({ cause }: FactoryError): number {
-  return (cause as { $metadata?: { attempts?: number } } | undefined)?.$metadata?.attempts ?? 1
+/** https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html */
+function isReplay(error: FactoryError): boolean {
+  return awsErrorName(error) === 'IdempotentParameterMismatch'
 }
 
 function requestChanged(region: string, leaseId: string, cause: FactoryError): FactoryError {
