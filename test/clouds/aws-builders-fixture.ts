@@ -6,9 +6,11 @@ import { EC2Client, type Instance, paginateDescribeInstances } from '@aws-sdk/cl
 import { createBuilderPool } from '#clouds/aws/builders.ts'
 import { awsClients } from '#clouds/aws/clients.ts'
 import { awsConfiguration } from '#clouds/aws/config.ts'
+import { createAwsCloud } from '#clouds/aws/index.ts'
 import type { AwsSettings } from '#clouds/aws/settings.ts'
-import type { BuilderPool, BuilderSpec, Image, Lease } from '#clouds/types.ts'
+import type { BuilderPool, Image, Lease } from '#clouds/types.ts'
 import { makeAccess } from '#src/builder/keys.ts'
+import type { BuildersFixture } from '#test/contract/builders.ts'
 import { newLease } from '#test/contract/shared.ts'
 import { baseImages } from '#test/servers/moto-tree.ts'
 
@@ -21,9 +23,7 @@ export const otherRegion = 'eu-west-1'
 const gibibyte = 1024 ** 3
 
 /** The builder half of an AWS cloud on an emulator. */
-export interface AwsBuildersFixture extends AsyncDisposable {
-  readonly owner: string
-  readonly spec: BuilderSpec
+export interface AwsBuildersFixture extends BuildersFixture {
   newLease(arch?: Lease['arch']): Lease
   settings(change?: object, own?: Partial<AwsSettings>): AwsSettings
   /** A pool that remembers nothing in memory; `change` goes over the configuration as it is written. */
@@ -77,6 +77,7 @@ export async function createAwsBuildersFixture(endpoint: string): Promise<AwsBui
       leaseMs: 600_000,
       access: { authorizedKey, hostPublicKey, hostPrivateKeyFile },
     },
+    open: () => createAwsCloud('test', settings().configuration, { owner, stateDirectory: directory }),
     newLease: (arch = 'x86_64') => newLease(owner, arch),
     settings,
     pool: (change, own) => createBuilderPool(settings(change, own)),
