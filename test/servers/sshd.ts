@@ -2,14 +2,13 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { makeAccess, secretsDirectory } from '#src/builder/keys.ts'
 import type { Access } from '#src/builder/keys.ts'
 import type { BuilderRef } from '#src/builder/types.ts'
+import { freePort } from './free-port.ts'
 
 export interface SshServer extends AsyncDisposable {
   /** This machine as a builder, reached over the server. */
@@ -134,16 +133,6 @@ function settings(directory: string, access: Access, port: number, options: SshS
     ...(options.settings ?? []),
     '',
   ]
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** Processes of the given name below a process, its own commands left alone. */

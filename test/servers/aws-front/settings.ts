@@ -1,0 +1,27 @@
+import type { Credential } from './authentication.ts'
+
+/** What tests turn, at any time; the front reads them at each request. */
+export interface FrontSettings {
+  credentials: Credential[]
+  /** Describe calls that still show the state before: a snapshot pending after its completion, an image pending, a machine pending or shutting down, an import active. */
+  polls: { snapshot: number; image: number; instance: number; import: number }
+  /** Calls that do not know a new thing yet, each thing for itself: EC2 and EBS agree with themselves only after a while. */
+  unknownFor: { snapshot: number; image: number; instance: number }
+  /** Largest page of a Describe or List answer, whatever is asked for. */
+  pageSize: number | undefined
+  /** What a minute of a snapshot's Timeout takes. */
+  minuteMs: number
+  /** The cloud's clock minus ours. */
+  clockSkewMs: number
+}
+
+export function defaultSettings(): FrontSettings {
+  return {
+    credentials: [{ accessKeyId: 'test', secretAccessKey: 'test' }],
+    polls: { snapshot: 1, image: 1, instance: 1, import: 2 },
+    unknownFor: { snapshot: 0, image: 0, instance: 0 },
+    pageSize: undefined,
+    minuteMs: 60_000,
+    clockSkewMs: 0,
+  }
+}
