@@ -2,8 +2,8 @@ import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
 import { formatDuration } from '#src/units.ts'
 
-const firstPauseMs = 200
-const longestPauseMs = 2_000
+const firstPauseMs = 250
+const longestPauseMs = 5_000
 
 /**
  * Looks until there is an answer. Ours and not the SDK's waiters, which take every failure, a missing right included, for
@@ -16,7 +16,7 @@ export async function until<T>(
   look: () => Promise<T | undefined>,
 ): Promise<T> {
   const deadline = ctx.now() + limitMs
-  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 1.5, longestPauseMs)) {
+  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(longestPauseMs, pauseMs * 1.5)) {
     const answer = await look()
     if (answer !== undefined) return answer
     if (ctx.now() > deadline) {

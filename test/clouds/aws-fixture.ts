@@ -2,7 +2,8 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { EC2Client, RegisterImageCommand } from '@aws-sdk/client-ec2'
+import { CompleteSnapshotCommand, EBSClient, StartSnapshotCommand } from '@aws-sdk/client-ebs'
+import { DescribeSnapshotsCommand, EC2Client, RegisterImageCommand } from '@aws-sdk/client-ec2'
 import { execa } from 'execa'
 import { type AwsConfiguration, awsConfiguration } from '#clouds/aws/config.ts'
 import { amiName } from '#clouds/aws/image-marks.ts'
@@ -75,10 +76,15 @@ export async function createAwsImagesFixture(endpoint: string): Promise<AwsImage
     open: (change = {}) => createAwsCloud('test', { ...configuration, ...change }, { owner, stateDirectory }),
     async plantForeign(key) {
       const ec2 = new EC2Client({ endpoint, region: key.region })
-      const root = { DeviceName: '/dev/sda1', Ebs: { VolumeSize: 1 } }
-      const Name = amiName(key)
-      const request = { Name, Architecture: 'x86_64' as const, BlockDeviceMappings: [root] }
-      await ec2.send(new RegisterImageCommand(request))
+      const SnapshotId = await emptySnapshot(endpoint, key.region)
+      const root = { DeviceName: '/dev/sda1', Ebs: { SnapshotId } }
+      const command = new RegisterImageCommand({
+        Name: amiName(key),
+        Architecture: 'x86_64',
+        RootDeviceName: root.DeviceName,
+        BlockDeviceMappings: [root],
+      })
+      await ec2.send(command)
     },
     async killPublish(artifact, key, blocks = 3) {
       const before = await sentBlocks()
@@ -92,4 +98,17 @@ export async function createAwsImagesFixture(endpoint: string): Promise<AwsImage
     },
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
   }
+}
+
+/** Somebody else's snapshot, completed. */
+async function emptySnapshot(endpoint: string, region: string): Promise<string> {
+  const ebs = new EBSClient({ endpoint, region })
+  const { SnapshotId = '' } = await ebs.send(new StartSnapshotCommand({ VolumeSize: 1 }))
+  await ebs.send(new CompleteSnapshotCommand({ SnapshotId, ChangedBlocksCount: 0 }))
+  const ec2 = new EC2Client({ endpoint, region })
+  await eventually(`${SnapshotId} completed`, async () => {
+    const { Snapshots } = await ec2.send(new DescribeSnapshotsCommand({ SnapshotIds: [SnapshotId] }))
+    return Snapshots?.[0]?.State === 'completed'
+  })
+  return SnapshotId
 }

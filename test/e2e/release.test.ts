@@ -8,18 +8,25 @@ import { commandContext } from '#src/commands/clouds.ts'
 import { ensureLab } from '#test/lab/lab.ts'
 import { virsh } from '#test/lab/libvirt.ts'
 import { bootByHand } from './boot-by-hand.ts'
+import { expectOnlyImages, killAgainAndAgain } from './kills.ts'
 import { type FactoryRun, type Workspace, openWorkspace } from './factory.ts'
 
 beforeAll(async () => {
   await ensureLab((line) => process.stderr.write(`${line}\n`))
 })
 
-describe('one button, four architectures', () => {
+/** Enough to meet machines that start, builds and transfers; a release takes several times as long. */
+const chaos = { kills: 5, longestMs: 100_000 }
+
+describe('one button, four architectures, pressed again after each of five kills', () => {
   let workspace: Workspace
   let run: FactoryRun
 
   beforeAll(async () => {
     workspace = await openWorkspace()
+    await killAgainAndAgain(workspace, chaos, [], ({ exitCode, stderr }) =>
+      expect(exitCode, `it was done before its kill: ${stderr}`).toBe(137),
+    )
     run = await workspace.release([])
   })
   afterAll(async () => {
@@ -41,11 +48,8 @@ describe('one button, four architectures', () => {
     }
   })
 
-  test('leaves the four images in the pool and nothing rented', async () => {
-    expect(await workspace.domains()).toEqual([])
-    const named = (await images()).map(({ name }) => String(name))
-    expect(await workspace.volumes()).toEqual(expect.arrayContaining(named))
-    expect(await workspace.leftovers()).toEqual([])
+  test('rented one machine for each build, and leaves exactly the four images', async () => {
+    expect(await expectOnlyImages(workspace, architectureNames)).toBe(1)
   })
 
   test('publishes the very bytes that the builder made', async () => {

@@ -1,7 +1,7 @@
 import { filtersOf } from './query.ts'
 import type { Filter, Parameters } from './query.ts'
 import { Refusal } from './refusal.ts'
-import { tagsIn, text } from './xml.ts'
+import { tagsIn, texts } from './xml.ts'
 import type { Node } from './xml.ts'
 
 /** Whether all `Filter.N` of the request let the item through; refuses a filter that is in no list, as EC2 does. */
@@ -24,8 +24,7 @@ function valuesFor(item: Node, { name }: Filter, paths: Readonly<Record<string, 
   const path = paths[name]
   if (path === undefined)
     throw new Refusal({ code: 'InvalidParameterValue', message: `The filter '${name}' is invalid` })
-  const value = text(item, path)
-  return value === undefined ? [] : [value]
+  return texts(item, path)
 }
 
 /** `*` is any text and `?` any character; a backslash takes that from them. */

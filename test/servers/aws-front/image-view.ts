@@ -21,6 +21,7 @@ const view: View = {
   idOf: (item) => text(item, 'imageId') ?? '',
   filters: {
     architecture: 'architecture',
+    'block-device-mapping.snapshot-id': 'blockDeviceMapping.item.ebs.snapshotId',
     'boot-mode': 'bootMode',
     'creation-date': 'creationDate',
     description: 'description',

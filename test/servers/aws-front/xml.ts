@@ -37,6 +37,15 @@ export function text(node: Node | undefined, path: string): string | undefined {
   return typeof here === 'string' ? here : undefined
 }
 
+/** The texts of all elements below the node that have the path, through every list on the way. */
+export function texts(node: Node[string], path: string): string[] {
+  if (Array.isArray(node)) return node.flatMap((each) => texts(each, path))
+  if (path === '') return typeof node === 'string' ? [node] : []
+  if (node === undefined || typeof node === 'string') return []
+  const [name = '', ...rest] = path.split('.')
+  return texts(node[name], rest.join('.'))
+}
+
 /** An EC2 answer of the action with the given content. */
 export function ec2Answer(action: string, content: Node, status = 200): Answer {
   const inner = builder.build(content) as string

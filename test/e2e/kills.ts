@@ -1,0 +1,50 @@
+import { expect } from 'vitest'
+import { readJournal } from '#src/journal/journal.ts'
+import { chooseSeed, randomFrom } from '#test/chaos/random.ts'
+import type { Workspace } from './factory.ts'
+
+/**
+ * Starts the release and kills it with SIGKILL, again and again, each time after another random time; what it had done is
+ * gone on with by the next one. `finished` is called when a run got to its end before its kill.
+ */
+export async function killAgainAndAgain(
+  workspace: Workspace,
+  { kills, longestMs }: { kills: number; longestMs: number },
+  words: readonly string[],
+  finished: (run: { exitCode: number; stderr: string }) => Promise<void> | void,
+): Promise<void> {
+  const random = randomFrom(chooseSeed())
+  for (let count = 1; count <= kills; count += 1) {
+    const ms = Math.round(random() * longestMs)
+    const { killed, ...run } = await workspace.killAfter(ms, 'release', ...words, '--output', 'lines')
+    const outcome = killed ? '' : ', it was done'
+    process.stderr.write(`chaos: kill ${count} of ${kills} after ${ms} ms${outcome}\n`)
+    if (!killed) await finished(run)
+  }
+}
+
+/**
+ * Every machine was rented once and is gone; what lies in the pools is the images of the releases and nothing else. Returns
+ * how many releases there were.
+ */
+export async function expectOnlyImages(
+  workspace: Workspace,
+  architectures: readonly string[],
+): Promise<number> {
+  expect(await workspace.domains()).toEqual([])
+  expect(await workspace.leftovers()).toEqual([])
+  using journal = readJournal(workspace.state)
+  const state = journal.state()
+  expect(state.leases.filter(({ released }) => !released)).toEqual([])
+  for (const { release, images, outcome } of state.releases) {
+    expect(outcome).toBe('done')
+    expect(images.map(({ image }) => image.arch).toSorted()).toEqual(architectures.toSorted())
+    const rented = state.leases.filter(({ lease }) => lease.release === release)
+    const builds = rented.filter(({ purpose }) => purpose === 'build').map(({ lease }) => lease.arch)
+    expect(builds.toSorted(), 'machines for builds').toEqual(architectures.toSorted())
+  }
+  const names = state.releases.flatMap(({ images }) => images.map(({ image }) => image.name))
+  const expected = names.flatMap((name) => [name, `${name}.json`])
+  expect((await workspace.volumes()).toSorted()).toEqual(expected.toSorted())
+  return state.releases.length
+}
