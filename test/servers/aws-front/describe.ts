@@ -1,4 +1,5 @@
 import type { Answer, Call } from './call.ts'
+import { endOfDryRun } from './dry-run.ts'
 import { matches } from './filters.ts'
 import { listOf } from './query.ts'
 import { Refusal } from './refusal.ts'
@@ -35,6 +36,7 @@ export interface View {
 
 /** Answers the operation of the view. */
 export async function describe(call: Call, world: World, view: View): Promise<Answer> {
+  endOfDryRun(call)
   const { parameters } = call
   const ids = listOf(parameters, view.idParameter)
   const size = pageSize(call, view, ids, world.settings.pageSize)

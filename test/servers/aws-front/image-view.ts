@@ -8,9 +8,6 @@ import type { World } from './world.ts'
 import { items, tagSet, tagsIn, text } from './xml.ts'
 import type { Node } from './xml.ts'
 
-export const noSuchImage = (id: string) =>
-  new Refusal({ code: 'InvalidAMIID.NotFound', message: `The image id '[${id}]' does not exist` })
-
 const view: View = {
   action: 'DescribeImages',
   set: 'imagesSet',
@@ -67,6 +64,10 @@ export async function needImage(world: World, region: string, id: string): Promi
   // moto answers with an empty set for one that was deregistered.
   if (!item) throw noSuchImage(id)
   return complete(item, world.images.get(id), world)
+}
+
+export function noSuchImage(id: string): Refusal {
+  return new Refusal({ code: 'InvalidAMIID.NotFound', message: `The image id '[${id}]' does not exist` })
 }
 
 /** What moto writes into every image, whoever owns it. */

@@ -1,6 +1,7 @@
 import type { Operation } from './call.ts'
 import { getSnapshotBlock, listSnapshotBlocks, putSnapshotBlock } from './blocks.ts'
 import { completeSnapshot, startSnapshot } from './ebs.ts'
+import { getCallerIdentity, simulatePrincipalPolicy } from './identity.ts'
 import { deregisterImage, disableImageDeprecation, enableImageDeprecation } from './image-life.ts'
 import { describeImages } from './image-view.ts'
 import { registerImage } from './images.ts'
@@ -17,6 +18,8 @@ export const operations: Readonly<Record<string, Operation>> = {
   'ebs CompleteSnapshot': completeSnapshot,
   'ebs ListSnapshotBlocks': listSnapshotBlocks,
   'ebs GetSnapshotBlock': getSnapshotBlock,
+  'iam SimulatePrincipalPolicy': simulatePrincipalPolicy,
+  'sts GetCallerIdentity': getCallerIdentity,
   'ec2 RunInstances': runInstances,
   'ec2 TerminateInstances': terminateInstances,
   'ec2 DescribeInstances': describeInstances,

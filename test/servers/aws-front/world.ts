@@ -2,6 +2,7 @@ import type { FrontSettings } from './settings.ts'
 import type { ImageRecord } from './images.ts'
 import type { InstanceRecord } from './instances.ts'
 import type { SnapshotRecord } from './snapshots.ts'
+import { openTokens } from './tokens.ts'
 import type { Tokens } from './tokens.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -19,6 +20,20 @@ export interface World {
   readonly imageNames: Map<string, string>
   /** Calls that each new thing stays unknown for, by id. */
   readonly unknown: Map<string, number>
+}
+
+export function openWorld(upstream: Upstream, settings: FrontSettings, account: string): World {
+  return {
+    upstream,
+    account,
+    settings,
+    tokens: openTokens(),
+    snapshots: new Map(),
+    images: new Map(),
+    instances: new Map(),
+    imageNames: new Map(),
+    unknown: new Map(),
+  }
 }
 
 export type Kind = keyof FrontSettings['unknownFor']
