@@ -4,7 +4,7 @@ import { fingerprint } from './query.ts'
 import { Refusal } from './refusal.ts'
 import { seal, snapshotNamed } from './snapshots.ts'
 import type { SnapshotRecord } from './snapshots.ts'
-import { born, isUnknown } from './world.ts'
+import { born } from './world.ts'
 import type { World } from './world.ts'
 import { items, text } from './xml.ts'
 
@@ -78,10 +78,9 @@ export function needOpen(world: World, region: string, id: string): SnapshotReco
   return record
 }
 
-/** The snapshot, if EBS direct knows it already. */
 export function needKnown(world: World, region: string, id: string): SnapshotRecord {
   const record = snapshotNamed(world, region, id)
-  if (record && !isUnknown(world, id)) return record
+  if (record) return record
   throw new Refusal({
     code: 'ResourceNotFoundException',
     status: 404,

@@ -8,9 +8,6 @@ import type { World } from './world.ts'
 import { items, tagSet, tagsIn, text } from './xml.ts'
 import type { Node } from './xml.ts'
 
-export const noSuchImage = (id: string) =>
-  new Refusal({ code: 'InvalidAMIID.NotFound', message: `The image id '[${id}]' does not exist` })
-
 const view: View = {
   action: 'DescribeImages',
   set: 'imagesSet',
@@ -69,13 +66,17 @@ export async function needImage(world: World, region: string, id: string): Promi
   return complete(item, world.images.get(id), world)
 }
 
+export function noSuchImage(id: string): Refusal {
+  return new Refusal({ code: 'InvalidAMIID.NotFound', message: `The image id '[${id}]' does not exist` })
+}
+
 /** What moto writes into every image, whoever owns it. */
 const motosOwn = ['kernelId', 'ramdiskId', 'imageOwnerAlias']
 
 function complete(item: Node, record: ImageRecord | undefined, world: World): Node {
   const plain = Object.fromEntries(Object.entries(item).filter(([name]) => !motosOwn.includes(name)))
   const tags = { tagSet: tagSet(tagsIn(item)) }
-  if (!record) return { ...plain, ...tags, enaSupport: 'true', imageOwnerAlias: 'amazon' }
+  if (!record) return publicImage({ ...plain, ...tags })
   const { description: _forgotten, ...rest } = plain
   return {
     ...rest,
@@ -84,6 +85,20 @@ function complete(item: Node, record: ImageRecord | undefined, world: World): No
     imageState: record.state,
     imageLocation: `${world.account}/${record.name}`,
     ...(record.deprecationTime === undefined ? {} : { deprecationTime: record.deprecationTime }),
+  }
+}
+
+/** One of those that moto has from the start; it says of each that its disk is 15 GiB. */
+function publicImage(item: Node): Node {
+  const rootDeviceName = text(item, 'rootDeviceName')
+  const snapshotId = text(items(item['blockDeviceMapping'])[0], 'ebs.snapshotId')
+  const ebs = { snapshotId, volumeSize: '8', volumeType: 'gp3', deleteOnTermination: 'true' }
+  return {
+    ...item,
+    enaSupport: 'true',
+    bootMode: 'uefi-preferred',
+    imageOwnerAlias: 'amazon',
+    blockDeviceMapping: { item: [{ deviceName: rootDeviceName, ebs }] },
   }
 }
 

@@ -1,10 +1,15 @@
 import type { Operation } from './call.ts'
 import { getSnapshotBlock, listSnapshotBlocks, putSnapshotBlock } from './blocks.ts'
 import { completeSnapshot, startSnapshot } from './ebs.ts'
+import { getCallerIdentity, simulatePrincipalPolicy } from './identity.ts'
 import { deregisterImage, disableImageDeprecation, enableImageDeprecation } from './image-life.ts'
 import { describeImages } from './image-view.ts'
 import { registerImage } from './images.ts'
+import { terminateInstances } from './instance-life.ts'
+import { describeInstances } from './instance-view.ts'
+import { runInstances } from './instances.ts'
 import { deleteSnapshot, describeSnapshots } from './snapshots.ts'
+import { describeAddresses, describeNetworkInterfaces, describeVolumes } from './volumes-and-addresses.ts'
 
 /** What the front does, checks or completes itself, by service and action; everything else is the emulator's. */
 export const operations: Readonly<Record<string, Operation>> = {
@@ -13,6 +18,14 @@ export const operations: Readonly<Record<string, Operation>> = {
   'ebs CompleteSnapshot': completeSnapshot,
   'ebs ListSnapshotBlocks': listSnapshotBlocks,
   'ebs GetSnapshotBlock': getSnapshotBlock,
+  'iam SimulatePrincipalPolicy': simulatePrincipalPolicy,
+  'sts GetCallerIdentity': getCallerIdentity,
+  'ec2 RunInstances': runInstances,
+  'ec2 TerminateInstances': terminateInstances,
+  'ec2 DescribeInstances': describeInstances,
+  'ec2 DescribeVolumes': describeVolumes,
+  'ec2 DescribeNetworkInterfaces': describeNetworkInterfaces,
+  'ec2 DescribeAddresses': describeAddresses,
   'ec2 DescribeSnapshots': describeSnapshots,
   'ec2 DeleteSnapshot': deleteSnapshot,
   'ec2 RegisterImage': registerImage,
