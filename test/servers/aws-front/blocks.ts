@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Answer, Call, Operation } from './call.ts'
-import { blockBytes, blocksPerGiB, done, invalid, json, needKnown, needOpen } from './ebs.ts'
+import { invalid, needKnown, needOpen } from './ebs.ts'
 import { Refusal } from './refusal.ts'
+import { blockBytes, blocksPerGiB, done, json } from './rest.ts'
 import type { SnapshotRecord } from './snapshots.ts'
 import type { World } from './world.ts'
 
