@@ -79,6 +79,8 @@ function handler(requestTimeout: number) {
   return {
     connectionTimeout: connectMs,
     requestTimeout,
+    // Else the handler only warns.
+    throwOnRequestTimeout: true,
     httpAgent: new HttpAgent(sockets),
     httpsAgent: new HttpsAgent(sockets),
   }

@@ -47,7 +47,9 @@ const view: View = {
     const record = world.images.get(view.idOf(item))
     if (record?.state !== 'pending') return
     record.pollsLeft -= 1
-    if (record.pollsLeft <= 0) record.state = 'available'
+    if (record.pollsLeft > 0) return
+    record.state = record.outcome
+    finishCopies(world, record)
   },
 }
 
@@ -70,6 +72,14 @@ export function noSuchImage(id: string): Refusal {
   return new Refusal({ code: 'InvalidAMIID.NotFound', message: `The image id '[${id}]' does not exist` })
 }
 
+/** What becomes of the snapshots when the image is there. */
+function finishCopies(world: World, image: ImageRecord): void {
+  for (const id of image.snapshotIds) {
+    const snapshot = world.snapshots.get(id)
+    if (snapshot?.phase === 'sealed') snapshot.phase = image.state === 'failed' ? 'error' : 'completed'
+  }
+}
+
 /** What moto writes into every image, whoever owns it. */
 const motosOwn = ['kernelId', 'ramdiskId', 'imageOwnerAlias']
 
@@ -84,9 +94,12 @@ function complete(item: Node, record: ImageRecord | undefined, world: World): No
     ...record.shown,
     imageState: record.state,
     imageLocation: `${world.account}/${record.name}`,
+    ...(record.state === 'failed' ? { stateReason: failed } : {}),
     ...(record.deprecationTime === undefined ? {} : { deprecationTime: record.deprecationTime }),
   }
 }
+
+const failed = { code: 'Client.InternalError', message: 'Client error on copy' }
 
 /** One of those that moto has from the start; it says of each that its disk is 15 GiB. */
 function publicImage(item: Node): Node {

@@ -5,6 +5,7 @@ import { readLaunch } from './launch-request.ts'
 import type { LaunchRequest } from './launch-request.ts'
 import { createTagsParameters, fingerprint } from './query.ts'
 import { Refusal } from './refusal.ts'
+import { idempotentMismatch } from './tokens.ts'
 import { born } from './world.ts'
 import type { World } from './world.ts'
 import { ec2Answer, items, text } from './xml.ts'
@@ -34,8 +35,6 @@ export interface NoCapacity {
 }
 
 const tokenLimit = 64
-const notPartOfRequest = ['Action', 'Version', 'ClientToken', 'DryRun']
-
 /** https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html says what a token promises; moto ignores it. */
 export const runInstances: Operation = async (call, world) => {
   const { parameters, region } = call
@@ -50,21 +49,13 @@ export const runInstances: Operation = async (call, world) => {
   const id = await world.tokens.once({
     scope: `RunInstances ${region}`,
     token,
-    fingerprint: fingerprint(parameters, notPartOfRequest),
+    fingerprint: fingerprint(parameters),
     mismatch: idempotentMismatch,
     first: () => start(world, region, launch, parameters),
   })
   const [instance] = await instancesIn(world, region, [id])
   const [reservation] = withReservations(instance ? [instance] : [])
   return ec2Answer('RunInstances', reservation ?? {})
-}
-
-export function idempotentMismatch(): Refusal {
-  return new Refusal({
-    code: 'IdempotentParameterMismatch',
-    message:
-      'Arguments on this idempotent request are inconsistent with arguments used in previous request(s).',
-  })
 }
 
 async function start(

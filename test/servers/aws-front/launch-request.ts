@@ -1,7 +1,6 @@
 import { needImage } from './image-view.ts'
-import { need } from './images.ts'
 import { architectureOf } from './instance-types.ts'
-import { below, groupsOf, listOf, tagSpecifications } from './query.ts'
+import { below, groupsOf, listOf, need, tagSpecifications } from './query.ts'
 import type { Parameters } from './query.ts'
 import { Refusal } from './refusal.ts'
 import type { World } from './world.ts'

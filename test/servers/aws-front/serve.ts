@@ -64,7 +64,7 @@ async function answered(world: World, received: Received): Promise<Answer> {
 
 async function answer(world: World, received: Received): Promise<Answer> {
   const now = Date.now() + world.settings.clockSkewMs
-  const credential = authenticate(received, world.settings.credentials, now)
+  const credential = authenticate(received.call, received.authorization, world.settings.credentials, now)
   const caller = credential.arn ?? `arn:aws:iam::${world.account}:user/factory`
   const call: Call = { ...received.call, caller }
   await authorize(call, world)

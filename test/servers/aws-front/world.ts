@@ -1,6 +1,7 @@
-import type { FrontSettings } from './settings.ts'
 import type { ImageRecord } from './images.ts'
+import type { ImportTask } from './import.ts'
 import type { InstanceRecord } from './instances.ts'
+import type { FrontSettings } from './settings.ts'
 import type { SnapshotRecord } from './snapshots.ts'
 import { openTokens } from './tokens.ts'
 import type { Tokens } from './tokens.ts'
@@ -16,6 +17,7 @@ export interface World {
   readonly snapshots: Map<string, SnapshotRecord>
   readonly images: Map<string, ImageRecord>
   readonly instances: Map<string, InstanceRecord>
+  readonly imports: Map<string, ImportTask>
   /** Region and name of every image → its id. */
   readonly imageNames: Map<string, string>
   /** Calls that each new thing stays unknown for, by id. */
@@ -31,6 +33,7 @@ export function openWorld(upstream: Upstream, settings: FrontSettings, account: 
     snapshots: new Map(),
     images: new Map(),
     instances: new Map(),
+    imports: new Map(),
     imageNames: new Map(),
     unknown: new Map(),
   }
