@@ -3,6 +3,7 @@ import { Agent as HttpsAgent } from 'node:https'
 import { EBSClient } from '@aws-sdk/client-ebs'
 import { EC2Client } from '@aws-sdk/client-ec2'
 import { IAMClient } from '@aws-sdk/client-iam'
+import { ServiceQuotasClient } from '@aws-sdk/client-service-quotas'
 import { SSMClient } from '@aws-sdk/client-ssm'
 import { STSClient } from '@aws-sdk/client-sts'
 import { fromNodeProviderChain } from '@aws-sdk/credential-providers'
@@ -17,6 +18,7 @@ export interface RegionClients {
   /** Tries every call once: a call here is one block of many, and its retries are ours to pace. */
   readonly ebs: EBSClient
   readonly iam: IAMClient
+  readonly quotas: ServiceQuotasClient
   readonly ssm: SSMClient
   readonly sts: STSClient
 }
@@ -43,6 +45,7 @@ export function awsClients(configuration: AwsConfiguration): (region: string) =>
       () => new EBSClient({ ...common, maxAttempts: 1, requestHandler: handler(blockAnswerMs) }),
     )
     const iam = made(() => new IAMClient(patient))
+    const quotas = made(() => new ServiceQuotasClient(patient))
     const ssm = made(() => new SSMClient(patient))
     const sts = made(() => new STSClient(patient))
     return {
@@ -58,6 +61,9 @@ export function awsClients(configuration: AwsConfiguration): (region: string) =>
       },
       get iam() {
         return iam()
+      },
+      get quotas() {
+        return quotas()
       },
       get ssm() {
         return ssm()
