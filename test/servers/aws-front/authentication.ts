@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Call } from './call.ts'
 import { Refusal } from './refusal.ts'
-import { isSignedWith, sha256, unsignedHeaders } from './signature.ts'
+import { isSignedWith, unsignedHeaders } from './signature.ts'
 import type { Authorization } from './signature.ts'
 
 /** A key that the front knows. */
@@ -15,14 +16,7 @@ export interface Credential {
   expired?: boolean
 }
 
-export interface Signed {
-  readonly authorization: Authorization | undefined
-  readonly method: string
-  readonly url: string
-  readonly headers: IncomingHttpHeaders
-  /** Undefined where the body is still on its way. */
-  readonly body: Buffer | undefined
-}
+export type Signed = Pick<Call, 'method' | 'url' | 'headers' | 'bodySha256'>
 
 /** S3 allows fifteen minutes, the others five; the stricter is used everywhere. */
 const skewLimitMs = 5 * 60_000
@@ -30,8 +24,13 @@ const notHashed =
   /^(UNSIGNED-PAYLOAD|STREAMING-(UNSIGNED-PAYLOAD-TRAILER|AWS4-HMAC-SHA256-PAYLOAD(-TRAILER)?))$/
 
 /** The credential that signed the request; refuses as the service would: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html */
-export function authenticate(signed: Signed, credentials: readonly Credential[], now: number): Credential {
-  const { authorization, headers } = signed
+export function authenticate(
+  signed: Signed,
+  authorization: Authorization | undefined,
+  credentials: readonly Credential[],
+  now: number,
+): Credential {
+  const { headers } = signed
   if (authorization === undefined) throw refuse('unknown', missing)
   const { service } = authorization
   const credential = credentials.find(({ accessKeyId }) => accessKeyId === authorization.accessKeyId)
@@ -51,12 +50,12 @@ export function authenticate(signed: Signed, credentials: readonly Credential[],
 }
 
 /** Only the body of a block and of an S3 object may go unsigned. */
-function hashOfPayload({ body, headers, method }: Signed, service: string): string {
+function hashOfPayload({ bodySha256, headers, method }: Signed, service: string): string {
   const said = headers['x-amz-content-sha256']
   const claimed = Array.isArray(said) ? said.join() : said
   const mayBeUnsigned = service === 's3' || (service === 'ebs' && method === 'PUT')
   if (claimed !== undefined && notHashed.test(claimed) && mayBeUnsigned) return claimed
-  const counted = body === undefined ? claimed : sha256(body)
+  const counted = bodySha256?.toString('hex') ?? claimed
   if (counted === undefined || (claimed !== undefined && claimed !== counted))
     throw refuse(service, wrong, 'x-amz-content-sha256 is not the SHA-256 of the body')
   return counted

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Answer, Call, Operation } from './call.ts'
-import { blockBytes, blocksPerGiB, done, invalid, json, needKnown, needOpen } from './ebs.ts'
+import { invalid, needKnown, needOpen } from './ebs.ts'
 import { Refusal } from './refusal.ts'
+import { blockBytes, blocksPerGiB, done, json } from './rest.ts'
 import type { SnapshotRecord } from './snapshots.ts'
 import type { World } from './world.ts'
 
@@ -19,7 +20,7 @@ export const putSnapshotBlock: Operation = async (call, world) => {
     throw invalid('INVALID_PARAMETER_VALUE', `a block and its x-amz-Data-Length are ${blockBytes} bytes`)
   if (parameters['x-amz-checksum-algorithm'] !== 'SHA256')
     throw invalid('INVALID_PARAMETER_VALUE', 'x-amz-Checksum-Algorithm has to be SHA256')
-  const digest = createHash('sha256').update(body).digest()
+  const digest = call.bodySha256 ?? createHash('sha256').update(body).digest()
   const checksum = digest.toString('base64')
   if (parameters['x-amz-checksum'] !== checksum)
     throw invalid('INVALID_BLOCK', 'x-amz-Checksum is not the SHA-256 of the block')

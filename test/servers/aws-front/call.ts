@@ -20,6 +20,8 @@ export interface Call {
   readonly parameters: Parameters
   /** Empty for S3, whose bodies are not kept. */
   readonly body: Buffer
+  /** Of a body that is kept. */
+  readonly bodySha256?: Buffer
   /** The body of an S3 request on its way. */
   readonly stream?: IncomingMessage
   /** ARN of the user or role whose key signed it. */

@@ -1,4 +1,5 @@
 import type { Answer, Call } from './call.ts'
+import { endOfDryRun } from './dry-run.ts'
 import { matches } from './filters.ts'
 import { listOf } from './query.ts'
 import { Refusal } from './refusal.ts'
@@ -28,13 +29,14 @@ export interface View {
   /** What besides ids and filters decides: owners. */
   selects?(item: Node, call: Call, world: World): boolean
   /** This item has been shown to somebody: what takes time goes on. */
-  seen?(item: Node, world: World): void
+  seen?(item: Node, world: World): void | Promise<void>
   /** The content of the set, where it is not the items themselves. */
   wrap?(items: readonly Node[]): Node[]
 }
 
 /** Answers the operation of the view. */
 export async function describe(call: Call, world: World, view: View): Promise<Answer> {
+  endOfDryRun(call)
   const { parameters } = call
   const ids = listOf(parameters, view.idParameter)
   const size = pageSize(call, view, ids, world.settings.pageSize)
@@ -52,7 +54,7 @@ export async function describe(call: Call, world: World, view: View): Promise<An
     [view.set]: { item: view.wrap?.(page) ?? page },
     ...(end < chosen.length ? { nextToken: tokenOfPage(end) } : {}),
   })
-  for (const item of page) view.seen?.(item, world)
+  for (const item of page) await view.seen?.(item, world)
   return answer
 }
 

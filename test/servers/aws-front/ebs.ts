@@ -1,16 +1,12 @@
 import { createHash } from 'node:crypto'
-import type { Answer, Call, Operation } from './call.ts'
+import type { Call, Operation } from './call.ts'
+import { openSnapshot, startUpstream } from './open-snapshot.ts'
 import { fingerprint } from './query.ts'
 import { Refusal } from './refusal.ts'
+import { blockBytes, done, json } from './rest.ts'
 import { seal, snapshotNamed } from './snapshots.ts'
 import type { SnapshotRecord } from './snapshots.ts'
-import { born, isUnknown } from './world.ts'
 import type { World } from './world.ts'
-import { items, text } from './xml.ts'
-
-/** The one size that EBS direct knows. */
-export const blockBytes = 524_288
-export const blocksPerGiB = 2048
 
 const limits = { volumeGiB: [1, 65_536], timeoutMinutes: [10, 4320], tags: 50 } as const
 
@@ -33,21 +29,8 @@ export const startSnapshot: Operation = async (call, world) => {
         message: 'The client token was used before with other parameters',
       }),
     first: async () => {
-      const said = await startUpstream(world, call)
-      const id = String(said['SnapshotId'])
-      world.snapshots.set(id, {
-        id,
-        region,
-        volumeGiB,
-        phase: 'open',
-        outcome: 'completed',
-        pollsLeft: 0,
-        digests: new Map(),
-        blocksIn: { region, id },
-        timeoutMinutes,
-        lastWriteAt: Date.now(),
-      })
-      born(world, 'snapshot', id)
+      const said = await startUpstream(world, region, call.body)
+      openSnapshot(world, region, said.SnapshotId, volumeGiB, timeoutMinutes)
       return { ...said, BlockSize: blockBytes, Status: 'pending', Tags: tags }
     },
   })
@@ -78,10 +61,9 @@ export function needOpen(world: World, region: string, id: string): SnapshotReco
   return record
 }
 
-/** The snapshot, if EBS direct knows it already. */
 export function needKnown(world: World, region: string, id: string): SnapshotRecord {
   const record = snapshotNamed(world, region, id)
-  if (record && !isUnknown(world, id)) return record
+  if (record) return record
   throw new Refusal({
     code: 'ResourceNotFoundException',
     status: 404,
@@ -90,26 +72,8 @@ export function needKnown(world: World, region: string, id: string): SnapshotRec
   })
 }
 
-/** Everything was checked, so the emulator has no reason to say no. */
-export function done(answer: Answer): Answer {
-  if (answer.status < 300) return answer
-  throw new Refusal({
-    code: 'InternalServerException',
-    status: 500,
-    message: `the emulator answered ${answer.status}: ${String(answer.body)}`,
-  })
-}
-
 export function invalid(reason: string, message: string): Refusal {
   return new Refusal({ code: 'ValidationException', reason, message })
-}
-
-export function json(status: number, content: object): Answer {
-  return {
-    status,
-    headers: { 'content-type': 'application/json' },
-    body: Buffer.from(JSON.stringify(content)),
-  }
 }
 
 /** Base64 SHA-256 over the digests of the blocks in the order of their index. */
@@ -123,20 +87,6 @@ export function linearChecksum(digests: ReadonlyMap<number, Buffer>): string {
 function asked(parameters: Call['parameters']) {
   const body = Object.entries(parameters).filter(([name]) => !name.startsWith('x-amz-'))
   return Object.fromEntries(body)
-}
-
-/** moto makes a volume for the snapshot, which nobody asked for. */
-async function startUpstream(
-  world: World,
-  call: Call,
-): Promise<{ SnapshotId: string; [name: string]: unknown }> {
-  const answer = done(await world.upstream.forward(call))
-  const said = JSON.parse(String(answer.body)) as { SnapshotId: string }
-  const id = { 'SnapshotId.1': said.SnapshotId }
-  const shown = await world.upstream.ec2(call.region, 'DescribeSnapshots', id)
-  const volume = text(items(shown['snapshotSet'])[0], 'volumeId')
-  if (volume !== undefined) await world.upstream.ec2(call.region, 'DeleteVolume', { VolumeId: volume })
-  return said
 }
 
 function wrongAbout(record: SnapshotRecord, count: number, checksum: string | undefined): string | undefined {

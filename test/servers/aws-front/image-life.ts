@@ -1,10 +1,10 @@
 import type { Operation } from './call.ts'
-import { endOfDryRun } from './dry-run.ts'
-import { nameKey, need } from './images.ts'
-import { needImage, noSuchImage } from './image-view.ts'
+import { endOfDryRun, isDryRun } from './dry-run.ts'
+import { nameKey } from './image-names.ts'
+import { needImage } from './image-view.ts'
+import { need } from './query.ts'
 import { Refusal } from './refusal.ts'
 import type { World } from './world.ts'
-import { isUnknown } from './world.ts'
 import { ec2Answer } from './xml.ts'
 import type { Node } from './xml.ts'
 
@@ -12,9 +12,9 @@ import type { Node } from './xml.ts'
 export const deregisterImage: Operation = async (call, world) => {
   const { parameters, region } = call
   const id = need(parameters, 'ImageId')
-  if (isUnknown(world, id)) throw noSuchImage(id)
+  if (isDryRun(call)) await needImage(world, region, id)
+  endOfDryRun(call)
   const record = world.images.get(id)
-  if (record) endOfDryRun(call)
   await world.upstream.ec2(region, 'DeregisterImage', { ImageId: id })
   world.images.delete(id)
   if (record) world.imageNames.delete(nameKey(region, record.name))

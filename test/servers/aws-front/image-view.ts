@@ -8,9 +8,6 @@ import type { World } from './world.ts'
 import { items, tagSet, tagsIn, text } from './xml.ts'
 import type { Node } from './xml.ts'
 
-export const noSuchImage = (id: string) =>
-  new Refusal({ code: 'InvalidAMIID.NotFound', message: `The image id '[${id}]' does not exist` })
-
 const view: View = {
   action: 'DescribeImages',
   set: 'imagesSet',
@@ -50,7 +47,9 @@ const view: View = {
     const record = world.images.get(view.idOf(item))
     if (record?.state !== 'pending') return
     record.pollsLeft -= 1
-    if (record.pollsLeft <= 0) record.state = 'available'
+    if (record.pollsLeft > 0) return
+    record.state = record.outcome
+    finishCopies(world, record)
   },
 }
 
@@ -69,13 +68,25 @@ export async function needImage(world: World, region: string, id: string): Promi
   return complete(item, world.images.get(id), world)
 }
 
+export function noSuchImage(id: string): Refusal {
+  return new Refusal({ code: 'InvalidAMIID.NotFound', message: `The image id '[${id}]' does not exist` })
+}
+
+/** What becomes of the snapshots when the image is there. */
+function finishCopies(world: World, image: ImageRecord): void {
+  for (const id of image.snapshotIds) {
+    const snapshot = world.snapshots.get(id)
+    if (snapshot?.phase === 'sealed') snapshot.phase = image.state === 'failed' ? 'error' : 'completed'
+  }
+}
+
 /** What moto writes into every image, whoever owns it. */
 const motosOwn = ['kernelId', 'ramdiskId', 'imageOwnerAlias']
 
 function complete(item: Node, record: ImageRecord | undefined, world: World): Node {
   const plain = Object.fromEntries(Object.entries(item).filter(([name]) => !motosOwn.includes(name)))
   const tags = { tagSet: tagSet(tagsIn(item)) }
-  if (!record) return { ...plain, ...tags, enaSupport: 'true', imageOwnerAlias: 'amazon' }
+  if (!record) return publicImage({ ...plain, ...tags })
   const { description: _forgotten, ...rest } = plain
   return {
     ...rest,
@@ -83,7 +94,24 @@ function complete(item: Node, record: ImageRecord | undefined, world: World): No
     ...record.shown,
     imageState: record.state,
     imageLocation: `${world.account}/${record.name}`,
+    ...(record.state === 'failed' ? { stateReason: failed } : {}),
     ...(record.deprecationTime === undefined ? {} : { deprecationTime: record.deprecationTime }),
+  }
+}
+
+const failed = { code: 'Client.InternalError', message: 'Client error on copy' }
+
+/** One of those that moto has from the start; it says of each that its disk is 15 GiB. */
+function publicImage(item: Node): Node {
+  const rootDeviceName = text(item, 'rootDeviceName')
+  const snapshotId = text(items(item['blockDeviceMapping'])[0], 'ebs.snapshotId')
+  const ebs = { snapshotId, volumeSize: '8', volumeType: 'gp3', deleteOnTermination: 'true' }
+  return {
+    ...item,
+    enaSupport: 'true',
+    bootMode: 'uefi-preferred',
+    imageOwnerAlias: 'amazon',
+    blockDeviceMapping: { item: [{ deviceName: rootDeviceName, ebs }] },
   }
 }
 

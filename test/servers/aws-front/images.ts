@@ -1,6 +1,7 @@
 import type { Call, Operation } from './call.ts'
 import { endOfDryRun } from './dry-run.ts'
-import { createTagsParameters, groupsOf, tagSpecifications } from './query.ts'
+import { needFreeName, withName } from './image-names.ts'
+import { createTagsParameters, groupsOf, need, tagSpecifications } from './query.ts'
 import type { Parameters } from './query.ts'
 import { Refusal } from './refusal.ts'
 import { needSnapshot } from './snapshots.ts'
@@ -19,15 +20,14 @@ export interface ImageRecord {
   readonly snapshotIds: readonly string[]
   state: 'pending' | 'available' | 'failed'
   pollsLeft: number
+  /** What a pending one becomes. */
+  outcome: 'available' | 'failed'
   /** RFC 3339, once EnableImageDeprecation was called. */
   deprecationTime?: string
 }
 
 const architectures = ['i386', 'x86_64', 'arm64', 'x86_64_mac', 'arm64_mac']
 const bootModes = ['legacy-bios', 'uefi', 'uefi-preferred']
-/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RegisterImage.html */
-const nameForm = /^[a-zA-Z0-9()[\] ./\-'@_]{3,128}$/
-
 /** moto takes any image; EC2 wants a completed snapshot, a free name and parts that fit each other. */
 export const registerImage: Operation = async (call, world) => {
   const { parameters, region } = call
@@ -46,7 +46,7 @@ export const registerImage: Operation = async (call, world) => {
   return ec2Answer('RegisterImage', { imageId: id })
 }
 
-type NewImage = Omit<ImageRecord, 'state' | 'pollsLeft'>
+type NewImage = Omit<ImageRecord, 'state' | 'pollsLeft' | 'outcome'>
 
 /** Remembers an image that moto has just made, with its tags; it is pending for a while. */
 export async function keep(
@@ -55,62 +55,13 @@ export async function keep(
   tags: Readonly<Record<string, string>>,
 ): Promise<ImageRecord> {
   const pollsLeft = world.settings.polls.image
-  const record: ImageRecord = { ...image, state: pollsLeft > 0 ? 'pending' : 'available', pollsLeft }
+  const state = pollsLeft > 0 ? 'pending' : 'available'
+  const record: ImageRecord = { ...image, state, outcome: 'available', pollsLeft }
   world.images.set(image.id, record)
   born(world, 'image', image.id)
   if (Object.keys(tags).length > 0)
     await world.upstream.ec2(image.region, 'CreateTags', createTagsParameters([image.id], tags))
   return record
-}
-
-/** Takes the name before moto is asked, so that of two at once only one gets it. */
-export async function withName(
-  world: World,
-  region: string,
-  name: string,
-  make: () => Promise<string | undefined>,
-): Promise<string> {
-  needFreeName(world, region, name)
-  const key = nameKey(region, name)
-  world.imageNames.set(key, 'another image that is being made')
-  try {
-    const id = await make()
-    if (id === undefined) throw new Error('moto gave the new image no id')
-    world.imageNames.set(key, id)
-    return id
-  } catch (error) {
-    world.imageNames.delete(key)
-    throw error
-  }
-}
-
-export function nameKey(region: string, name: string): string {
-  return `${region} ${name}`
-}
-
-/** Names are unique in an account and region: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RegisterImage.html */
-export function needFreeName(world: World, region: string, name: string): void {
-  if (!nameForm.test(name))
-    throw new Refusal({
-      code: 'InvalidAMIName.Malformed',
-      message:
-        "AMI names must be between 3 and 128 characters long, and may contain letters, numbers, '(', ')', '.', '-', '/' and '_'",
-    })
-  const namesake = world.imageNames.get(nameKey(region, name))
-  if (namesake !== undefined)
-    throw new Refusal({
-      code: 'InvalidAMIName.Duplicate',
-      message: `AMI name ${name} is already in use by AMI ${namesake}`,
-    })
-}
-
-export function need(parameters: Parameters, name: string): string {
-  const value = parameters[name]
-  if (value !== undefined && value !== '') return value
-  throw new Refusal({
-    code: 'MissingParameter',
-    message: `The request must contain the parameter ${name}`,
-  })
 }
 
 function imageTags(parameters: Call['parameters']): Record<string, string> {

@@ -1,3 +1,5 @@
+import { Refusal } from './refusal.ts'
+
 /** A query form as it came: `TagSpecification.1.Tag.2.Key` → value. */
 export type Parameters = Readonly<Record<string, string>>
 
@@ -14,6 +16,16 @@ export function listOf(parameters: Parameters, name: string): string[] {
 /** The members of a list of structures, each with what stands after `Name.N.`. */
 export function groupsOf(parameters: Parameters, name: string): Parameters[] {
   return numbered(parameters, name).map((prefix) => below(parameters, prefix))
+}
+
+/** A parameter that the operation cannot do without. */
+export function need(parameters: Parameters, name: string): string {
+  const value = parameters[name]
+  if (value !== undefined && value !== '') return value
+  throw new Refusal({
+    code: 'MissingParameter',
+    message: `The request must contain the parameter ${name}`,
+  })
 }
 
 /** What stands below a prefix, without it. */
@@ -56,11 +68,13 @@ export function createTagsParameters(
   return Object.fromEntries([...resources, ...pairs])
 }
 
-/** Everything that makes two requests the same request, whatever the order; without the named ones. */
-export function fingerprint(parameters: Parameters, without: readonly string[] = []): string {
-  const kept = Object.entries(parameters).filter(([key]) => !without.includes(key))
+/** Everything that makes two requests the same request, whatever the order. */
+export function fingerprint(parameters: Parameters): string {
+  const kept = Object.entries(parameters).filter(([key]) => !ofTheCall.has(key))
   return JSON.stringify(kept.toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }
+
+const ofTheCall = new Set(['Action', 'Version', 'ClientToken', 'DryRun'])
 
 function numbered(parameters: Parameters, name: string): string[] {
   const pattern = new RegExp(`^${name}\\.(\\d+)(?:\\.|$)`)

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { escapeXml } from './xml.ts'
 import type { Answer } from './call.ts'
+import { escapeXml } from './xml.ts'
 
 export interface RefusalFacts {
   code: string

@@ -88,6 +88,6 @@ function escapeUri(said: string): string {
   return encodeURIComponent(said).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
 }
 
-export function sha256(said: string | Buffer): string {
+function sha256(said: string | Buffer): string {
   return createHash('sha256').update(said).digest('hex')
 }

@@ -55,8 +55,7 @@ const view: View = {
   idParameter: 'SnapshotId',
   kind: 'snapshot',
   pageLimits: [5, 1000],
-  notFound: (id) =>
-    new Refusal({ code: 'InvalidSnapshot.NotFound', message: `The snapshot '${id}' does not exist.` }),
+  notFound: noSuchSnapshot,
   idOf: (item) => text(item, 'snapshotId') ?? '',
   filters: {
     description: 'description',
@@ -114,11 +113,15 @@ export async function needSnapshot(world: World, region: string, id: string): Pr
   const answer = await world.upstream
     .ec2(region, 'DescribeSnapshots', { 'SnapshotId.1': id })
     .catch((error: unknown) => {
-      throw error instanceof Refusal && error.code === 'InvalidSnapshot.NotFound' ? view.notFound(id) : error
+      throw error instanceof Refusal && error.code === 'InvalidSnapshot.NotFound' ? noSuchSnapshot(id) : error
     })
   const [item] = items(answer['snapshotSet'])
-  if (!item) throw view.notFound(id)
+  if (!item) throw noSuchSnapshot(id)
   return complete(item, snapshotNamed(world, region, id))
+}
+
+export function noSuchSnapshot(id: string): Refusal {
+  return new Refusal({ code: 'InvalidSnapshot.NotFound', message: `The snapshot '${id}' does not exist.` })
 }
 
 function complete(item: Node, record: SnapshotRecord | undefined): Node {

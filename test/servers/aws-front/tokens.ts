@@ -1,3 +1,5 @@
+import { Refusal } from './refusal.ts'
+
 /** What was asked for with a client token, and what came of it. */
 export interface Tokens {
   /**
@@ -33,4 +35,13 @@ export function openTokens(): Tokens {
       return result
     },
   }
+}
+
+/** EC2's word for a token that stands for another request. */
+export function idempotentMismatch(): Refusal {
+  return new Refusal({
+    code: 'IdempotentParameterMismatch',
+    message:
+      'Arguments on this idempotent request are inconsistent with arguments used in previous request(s).',
+  })
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { Agent, request as httpRequest } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { Transform } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import type { Answer, Call } from './call.ts'
@@ -18,6 +19,8 @@ export interface Upstream {
   ec2(region: string, action: string, parameters?: Parameters): Promise<Node>
   /** A call of the front's own to any service. */
   ask(request: OwnRequest): Promise<Answer & { body: Buffer }>
+  /** The body of an answer that may be large. */
+  download(request: OwnRequest): Promise<Readable>
 }
 
 export interface OwnRequest {
@@ -46,23 +49,27 @@ export function openUpstream(endpoint: string): Upstream & Disposable {
     })
   }
 
-  async function ask({ service, region, method = 'POST', path = '/', headers = {}, body = '' }: OwnRequest) {
+  async function begin({
+    service,
+    region,
+    method = 'POST',
+    path = '/',
+    headers = {},
+    body = '',
+  }: OwnRequest) {
     const bytes = Buffer.from(body)
-    const incoming = await send(
-      method,
-      path,
-      {
-        ...headers,
-        'content-length': String(bytes.length),
-        authorization: ownAuthorization(service, region),
-      },
-      bytes,
-    )
+    const own = { 'content-length': String(bytes.length), authorization: ownAuthorization(service, region) }
+    return send(method, path, { ...headers, ...own }, bytes)
+  }
+
+  async function ask(request: OwnRequest) {
+    const incoming = await begin(request)
     return { status: incoming.statusCode ?? 0, headers: kept(incoming), body: await buffer(incoming) }
   }
 
   return {
     ask,
+    download: begin,
     async forward(call) {
       const body: Body = call.stream === undefined ? call.body : [call.stream, verified(call)]
       const incoming = await send(call.method, call.url, passedOn(call), body)

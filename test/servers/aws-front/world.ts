@@ -1,6 +1,9 @@
-import type { FrontSettings } from './settings.ts'
 import type { ImageRecord } from './images.ts'
+import type { ImportTask } from './import.ts'
+import type { InstanceRecord } from './instances.ts'
+import type { FrontSettings } from './settings.ts'
 import type { SnapshotRecord } from './snapshots.ts'
+import { openTokens } from './tokens.ts'
 import type { Tokens } from './tokens.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -13,10 +16,27 @@ export interface World {
   /** By id; EC2 gives no id twice. */
   readonly snapshots: Map<string, SnapshotRecord>
   readonly images: Map<string, ImageRecord>
+  readonly instances: Map<string, InstanceRecord>
+  readonly imports: Map<string, ImportTask>
   /** Region and name of every image → its id. */
   readonly imageNames: Map<string, string>
   /** Calls that each new thing stays unknown for, by id. */
   readonly unknown: Map<string, number>
+}
+
+export function openWorld(upstream: Upstream, settings: FrontSettings, account: string): World {
+  return {
+    upstream,
+    account,
+    settings,
+    tokens: openTokens(),
+    snapshots: new Map(),
+    images: new Map(),
+    instances: new Map(),
+    imports: new Map(),
+    imageNames: new Map(),
+    unknown: new Map(),
+  }
 }
 
 export type Kind = keyof FrontSettings['unknownFor']

@@ -48,12 +48,13 @@ export function texts(node: Node[string], path: string): string[] {
 
 /** An EC2 answer of the action with the given content. */
 export function ec2Answer(action: string, content: Node, status = 200): Answer {
-  const inner = builder.build(content) as string
-  const root = `${action}Response`
-  const body = Buffer.from(
-    `<?xml version="1.0" encoding="UTF-8"?>\n<${root} xmlns="${namespace}">${inner}</${root}>`,
-  )
+  const body = buildXml(`${action}Response`, namespace, content)
   return { status, headers: { 'content-type': 'text/xml;charset=UTF-8' }, body }
+}
+
+export function buildXml(root: string, xmlns: string, content: Node): Buffer {
+  const inner = builder.build(content) as string
+  return Buffer.from(`<?xml version="1.0" encoding="UTF-8"?>\n<${root} xmlns="${xmlns}">${inner}</${root}>`)
 }
 
 /** Tags as EC2 shows them. */
