@@ -29,8 +29,11 @@ export interface Finding {
 export interface BuilderPool {
   /** At most this many machines of ours at once. */
   readonly maxBuilders: number
-  /** Whether this pool can rent machines of the architecture; the reason when it cannot. */
-  offers(arch: ArchitectureName): Verdict
+  /**
+   * Whether this pool can rent machines of the architecture; the reason when it cannot. With a region: whether it can
+   * boot a published image of the architecture there, to verify it.
+   */
+  offers(arch: ArchitectureName, region?: string): Verdict
   /** Rents the machine of the lease, or adopts the one that an earlier call with this lease rented. Returns when it was started; SSH may take longer. */
   acquire(spec: BuilderSpec, lease: Lease, ctx: Context): Promise<BuilderRef>
   /** Everything with the owner's mark: machines, disks, seeds; every place, every state. */
@@ -78,7 +81,16 @@ export interface BuilderAccess {
 
 /** Something of ours that exists in a cloud. */
 export interface Resource {
-  kind: 'machine' | 'disk' | 'seed' | 'image' | 'firmware-state'
+  kind:
+    | 'machine'
+    | 'disk'
+    | 'seed'
+    | 'image'
+    | 'firmware-state'
+    | 'network-interface'
+    | 'address'
+    | 'snapshot'
+    | 'spot-request'
   id: string
   /** Where it is: a region, a hypervisor. */
   region: string

@@ -13,6 +13,8 @@ import type { AwsConfiguration } from './config.ts'
 export interface RegionClients {
   readonly region: string
   readonly ec2: EC2Client
+  /** Tries every call once: after a request for a machine that failed, somebody has to look before it is repeated. */
+  readonly ec2Once: EC2Client
   /** Tries every call once: a call here is one block of many, and its retries are ours to pace. */
   readonly ebs: EBSClient
   readonly iam: IAMClient
@@ -41,6 +43,7 @@ export function awsClients(configuration: AwsConfiguration): (region: string) =>
     const common = { region, credentials, ...(endpoint === undefined ? {} : { endpoint }) }
     const patient = { ...common, maxAttempts: 5, requestHandler: answeredWithin(answerMs) }
     const ec2 = made(() => new EC2Client(patient))
+    const ec2Once = made(() => new EC2Client({ ...patient, maxAttempts: 1 }))
     const ebs = made(
       () => new EBSClient({ ...common, maxAttempts: 1, requestHandler: answeredWithin(blockAnswerMs) }),
     )
@@ -52,6 +55,9 @@ export function awsClients(configuration: AwsConfiguration): (region: string) =>
       region,
       get ec2() {
         return ec2()
+      },
+      get ec2Once() {
+        return ec2Once()
       },
       get ebs() {
         return ebs()

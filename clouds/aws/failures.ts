@@ -71,16 +71,17 @@ const unreachable: Reading = {
   hint: 'Look at the network, at `region` and at `endpoint` in the configuration.',
 }
 
-/** What a call of the SDK failed with: the error's name as AWS writes it, e.g. `InvalidAMIName.Duplicate`. */
+/** What a call of the SDK failed with, also after `awsFailure`: the error's name as AWS writes it, e.g. `InvalidAMIName.Duplicate`. */
 export function awsErrorName(error: unknown): string {
   if (!(error instanceof Error)) return ''
+  if (error instanceof FactoryError) return String(error.context['name'] ?? '')
   const { code, Code, name } = error as SdkError
   return Code ?? (name === 'Error' ? (code ?? name) : name)
 }
 
 /** Whether the service answered that what was asked for is not there. */
 export function isNotFound(error: unknown): boolean {
-  return /(\.NotFound|^ResourceNotFoundException|\.Unavailable)$/.test(awsErrorName(error))
+  return /(\.NotFound|^ResourceNotFoundException|^ParameterNotFound|\.Unavailable)$/.test(awsErrorName(error))
 }
 
 /** Gives a failed call a code, a place and the next thing to type. `what` says what was being done, e.g. `starting a machine`. */

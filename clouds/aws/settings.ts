@@ -12,4 +12,6 @@ export interface AwsSettings {
   clients(region: string): RegionClients
   /** A directory of this cloud's own; losing it costs time and nothing else. */
   readonly stateDirectory: string
+  /** Things a page of a listing that asks for a number; tests make it small. */
+  readonly pageSize?: number
 }

@@ -18,7 +18,7 @@ import { type LibvirtSettings, builderPoolName } from './settings.ts'
 export function createBuilderPool(settings: LibvirtSettings): BuilderPool {
   return {
     maxBuilders: settings.configuration.maxBuilders,
-    offers: (arch) => offers(settings, arch),
+    offers: (arch, region) => offers(settings, arch, region),
     acquire: (spec, lease, ctx) => acquire(settings, spec, lease, ctx),
     find: (owner, ctx) => find(settings, owner, ctx),
     prolong: (leaseId, expires, ctx) => prolong(settings, leaseId, expires, ctx),
@@ -27,8 +27,9 @@ export function createBuilderPool(settings: LibvirtSettings): BuilderPool {
   }
 }
 
-function offers(settings: LibvirtSettings, arch: ArchitectureName): Verdict {
-  if (settings.configuration.base[arch]) return { ok: true }
+/** A published image needs no base disk, and boots on any hypervisor that it lies on. */
+function offers(settings: LibvirtSettings, arch: ArchitectureName, region?: string): Verdict {
+  if (region !== undefined || settings.configuration.base[arch]) return { ok: true }
   const key = `clouds.${settings.name}.base.${arch}`
   return { ok: false, reason: `${key} is not in the configuration`, hint: `Add ${key}.volume.` }
 }

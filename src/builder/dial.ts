@@ -6,6 +6,7 @@ import { execa } from 'execa'
 import { Client } from 'ssh2'
 import type { Algorithms } from 'ssh2'
 import { FactoryError } from '#src/errors.ts'
+import { acceptedHostKeys } from './host-keys.ts'
 import type { BuilderLogin, BuilderRef } from './types.ts'
 
 /**
@@ -25,11 +26,17 @@ const algorithms: Algorithms = {
 }
 
 /**
- * One attempt to log in to a builder with its pinned host key. Throws `host-key-mismatch` when another machine answers
+ * One attempt to log in to a builder with its pinned host key, or one of those in `accepted`. Throws `host-key-mismatch` when another machine answers
  * (never worth another attempt); every other failure is thrown as it is, for the caller to wait and try again.
  */
-export async function dial(ref: BuilderRef, login: BuilderLogin, signal: AbortSignal): Promise<Client> {
+export async function dial(
+  ref: BuilderRef,
+  login: BuilderLogin,
+  signal: AbortSignal,
+  accepted?: readonly string[],
+): Promise<Client> {
   const privateKey = await readFile(login.privateKeyFile)
+  const pinned = accepted ?? (await acceptedHostKeys(ref, login))
   const socket = await openSocket(ref, signal)
   const client = new Client()
   let offered: string | undefined
@@ -52,7 +59,7 @@ export async function dial(ref: BuilderRef, login: BuilderLogin, signal: AbortSi
       keepaliveCountMax: 3,
       hostVerifier: (key: Buffer) => {
         offered = `ssh-ed25519 ${key.toString('base64')}`
-        return offered === pinnedKey(ref)
+        return pinned.includes(offered)
       },
     })
     await ready.promise
@@ -60,7 +67,7 @@ export async function dial(ref: BuilderRef, login: BuilderLogin, signal: AbortSi
   } catch (error) {
     client.destroy()
     socket.destroy()
-    if (offered !== undefined && offered !== pinnedKey(ref)) throw hostKeyMismatch(ref, offered, error)
+    if (offered !== undefined && !pinned.includes(offered)) throw hostKeyMismatch(ref, pinned, offered, error)
     throw error
   } finally {
     signal.removeEventListener('abort', stop)
@@ -98,11 +105,12 @@ function openProxy(command: readonly string[]): Duplex {
   return duplex
 }
 
-function pinnedKey(ref: BuilderRef): string {
-  return ref.hostPublicKey.trim().split(/\s+/).slice(0, 2).join(' ')
-}
-
-function hostKeyMismatch(ref: BuilderRef, offered: string, cause: unknown): FactoryError {
+function hostKeyMismatch(
+  ref: BuilderRef,
+  pinned: readonly string[],
+  offered: string,
+  cause: unknown,
+): FactoryError {
   return new FactoryError({
     code: 'host-key-mismatch',
     message:
@@ -111,6 +119,6 @@ function hostKeyMismatch(ref: BuilderRef, offered: string, cause: unknown): Fact
     hint: 'Nothing was sent to it. The address now belongs to another machine, or somebody stands between; give the builder back and release again.',
     class: 'infra',
     cause,
-    context: { machine: ref.machine, offered, pinned: pinnedKey(ref) },
+    context: { machine: ref.machine, offered, pinned: pinned.join(', ') },
   })
 }

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { asRoot } from './as-root.ts'
 import { endingWithUs } from './end-with-us.ts'
+import { acceptedHostKeys } from './host-keys.ts'
 import { quoteCommand } from './quote.ts'
 import type { BuilderLogin, BuilderRef } from './types.ts'
 
@@ -36,7 +37,8 @@ export async function sshArguments(ref: BuilderRef, login: BuilderLogin): Promis
 /** The known_hosts file lies beside the login key and dies with it. */
 async function sshOptions(ref: BuilderRef, login: BuilderLogin): Promise<string[]> {
   const knownHosts = `${login.privateKeyFile}.known_hosts`
-  await writeFile(knownHosts, `${alias} ${ref.hostPublicKey.trim()}\n`, { mode: 0o600 })
+  const lines = (await acceptedHostKeys(ref, login)).map((key) => `${alias} ${key}\n`)
+  await writeFile(knownHosts, lines.join(''), { mode: 0o600 })
   const settings: Record<string, string> = {
     UserKnownHostsFile: optionPath(knownHosts),
     GlobalKnownHostsFile: '/dev/null',

@@ -4,6 +4,7 @@ import { jobLog, startJob, stopJob } from './jobs.ts'
 import { makeLink } from './link.ts'
 import { openOpenSsh } from './openssh.ts'
 import { writeRemoteFile } from './remote-files.ts'
+import { replaceHostKey, usualHostKeyFile } from './replace-host-key.ts'
 import { makeShell } from './shell.ts'
 import { fetchFile } from './transfer/fetch.ts'
 import { sendTree } from './tree.ts'
@@ -16,11 +17,13 @@ export interface SessionOptions {
   reconnectLimitMs?: number
   /** Where jobs live on the builder; default /var/lib/factory/jobs. */
   jobsDirectory?: string
+  /** Where sshd of the builder has its host key; default /etc/ssh/ssh_host_ed25519_key. */
+  hostKeyFile?: string
 }
 
 /**
  * Opens a session with a builder, waiting for it to boot. The first answer must come with the pinned host key; anything
- * else is `host-key-mismatch` at once. Throws `builder-unreachable` when it does not answer in time.
+ * else is `host-key-mismatch` at once. A host key that others may have seen is replaced before anything else is done. Throws `builder-unreachable` when it does not answer in time.
  */
 export async function openBuilder(
   ref: BuilderRef,
@@ -36,8 +39,9 @@ export async function openBuilder(
   await using opening = new AsyncDisposableStack()
   opening.use(link)
   await link.client()
-  const ssh = await openOpenSsh(ref, login)
   const shell = makeShell(ref, link, ctx)
+  await replaceHostKey(shell, login, options.hostKeyFile ?? usualHostKeyFile)
+  const ssh = await openOpenSsh(ref, login)
   const resources = opening.move()
   return {
     ref,

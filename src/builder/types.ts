@@ -11,6 +11,11 @@ export interface BuilderRef {
   readonly user: string
   /** The pinned host key, as in known_hosts: `ssh-ed25519 AAAA…`. */
   readonly hostPublicKey: string
+  /**
+   * The machine got its host key by a way that others can read, as everybody who may describe it can read user-data: it
+   * is replaced at the first login.
+   */
+  readonly hostKeyExposed?: boolean | undefined
 }
 
 export interface BuilderAddress {

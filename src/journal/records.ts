@@ -47,6 +47,7 @@ const builderRef = z.object({
   }),
   user: z.string(),
   hostPublicKey: z.string(),
+  hostKeyExposed: z.boolean().optional(),
 })
 
 const artifact = z.object({

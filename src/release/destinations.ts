@@ -33,7 +33,10 @@ export function selectedArchitectures(
   )
 }
 
-/** Where each image goes: every region of the cloud, for every architecture that is asked for. */
+/**
+ * Where each image goes: every region of the cloud, for every architecture that is asked for. Where the cloud says that
+ * nothing can be booted there, verification is not asked for.
+ */
 export function destinationsOf(
   configuration: Configuration,
   clouds: CloudAbilities,
@@ -51,10 +54,14 @@ export function destinationsOf(
             region,
             arch,
             format,
-            verify,
+            verify: verify && canBoot(clouds, cloud, arch, region),
           })),
         ),
     )
+}
+
+function canBoot(clouds: CloudAbilities, cloud: string, arch: ArchitectureName, region: string): boolean {
+  return clouds.get(cloud)?.builders?.offers(arch, region).ok !== false
 }
 
 /** Everything that cannot work, found before anything is built: formats, clouds without images, no builders. */

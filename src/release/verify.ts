@@ -34,6 +34,8 @@ export async function verify(
       region,
       ...verification,
     })
+  const verdict = cloud.builders?.offers(arch, region)
+  if (verdict?.ok === false) return record({ result: 'not verified', how: verdict.reason })
   if (!destination.verify) return record({ result: 'not verified', how: 'turned off by verify: false' })
   if (imageAt(stateOf(scope).images, destination)?.verification?.result === 'passed') return
   const pool = cloud.builders

@@ -32,11 +32,14 @@ export interface AwsImagesFixture extends AsyncDisposable {
   open(change?: Partial<AwsConfiguration>): Promise<Cloud>
   makeArtifact(name: string, sizeBytes: number, runs: [number, Buffer][]): Promise<Artifact>
   plantForeign(key: ImageKey): Promise<void>
-  /** Kills a publish when at least that many blocks have arrived. */
-  killPublish(artifact: Artifact, key: ImageKey, blocks?: number): Promise<void>
+  /** Kills a publish, which runs in a process of its own, when some blocks have arrived or what was given has happened. */
+  killPublish(artifact: Artifact, key: ImageKey, when?: number | Promise<unknown>): Promise<void>
 }
 
-export async function createAwsImagesFixture(endpoint: string): Promise<AwsImagesFixture> {
+export async function createAwsImagesFixture(
+  endpoint: string,
+  changes: Partial<AwsConfiguration> = {},
+): Promise<AwsImagesFixture> {
   const directory = await mkdtemp(join(tmpdir(), 'factory-aws-'))
   const stateDirectory = join(directory, 'state')
   const owner = `t-${randomBytes(4).toString('hex')}`
@@ -45,6 +48,7 @@ export async function createAwsImagesFixture(endpoint: string): Promise<AwsImage
     region: mainRegion,
     copyTo: [otherRegion],
     endpoint,
+    ...changes,
   })
 
   async function makeArtifact(name: string, sizeBytes: number, runs: [number, Buffer][]): Promise<Artifact> {
@@ -86,12 +90,19 @@ export async function createAwsImagesFixture(endpoint: string): Promise<AwsImage
       })
       await ec2.send(command)
     },
-    async killPublish(artifact, key, blocks = 3) {
+    async killPublish(artifact, key, when = 3) {
       const before = await sentBlocks()
       const settings = JSON.stringify([{ configuration, owner, stateDirectory }, artifact, key])
       const program = new URL('aws-publish-run.ts', import.meta.url).pathname
-      const publishing = execa(process.execPath, [program, settings], { reject: false })
-      await eventually('blocks on their way', async () => (await sentBlocks()) >= before + blocks)
+      const env = { NODE_COMPILE_CACHE: join(tmpdir(), 'factory-tests-compiled') }
+      const publishing = execa(process.execPath, [program, settings], { reject: false, env })
+      const underWay =
+        typeof when === 'number'
+          ? eventually('blocks on their way', async () => (await sentBlocks()) >= before + when)
+          : when
+      const ended = publishing.then(({ stderr }) => Promise.reject(new Error(`it ended before: ${stderr}`)))
+      await Promise.race([underWay, ended])
+      ended.catch(() => {})
       publishing.kill('SIGKILL')
       const { signal, stderr } = await publishing
       if (signal !== 'SIGKILL') throw new Error(`the kill came too late: ${stderr}`)

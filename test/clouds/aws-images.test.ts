@@ -7,7 +7,6 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Image } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import { gather, imageKey, testContext } from '#test/contract/cloud.ts'
-import { imageContract } from '#test/contract/images.ts'
 import { type AwsFront, startAwsFront } from '#test/servers/aws-front/front.ts'
 import { type Moto, startMoto } from '#test/servers/moto.ts'
 import { writeSnapshot } from '#test/servers/snapshot-bytes.ts'
@@ -30,9 +29,6 @@ afterAll(async () => {
   await front[Symbol.asyncDispose]()
   await moto[Symbol.asyncDispose]()
 })
-
-// Not on moto alone: its RegisterImage forgets tags, architecture and snapshot.
-imageContract('aws', async () => await createAwsImagesFixture(front.endpoint))
 
 const calls = (action: string) => front.requests.filter((request) => request.action === action)
 

@@ -18,6 +18,8 @@ openssh-client openssh-server rsync zstd xz-utils xorriso
 mmdebstrap debian-archive-keyring kmod cpio systemd dosfstools mtools fdisk gdisk e2fsprogs
 docker-registry skopeo strace
 '
+# What one benchmark wants besides.
+packages="$packages ${FACTORY_PACKAGES:-}"
 
 missing=''
 if command -v dpkg-query >/dev/null 2>&1; then

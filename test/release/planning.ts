@@ -59,12 +59,14 @@ export function inputs(changes: Partial<ReleaseInputs['facts']> = {}): ReleaseIn
 
 type Abilities = CloudAbilities extends ReadonlyMap<string, infer Value> ? Value : never
 
-/** A cloud that rents everything but ppc64le and takes everything but qcow2 for s390x, with these regions. */
+/** A cloud that rents everything but ppc64le, boots images of everything and takes everything but qcow2 for s390x, with these regions. */
 export function cloud(...regions: string[]): Abilities {
   return {
     builders: {
-      offers: (arch: string) =>
-        arch === 'ppc64le' ? { ok: false, reason: 'no base disk', hint: 'Give it one.' } : { ok: true },
+      offers: (arch: string, region?: string) =>
+        arch === 'ppc64le' && region === undefined
+          ? { ok: false, reason: 'no base disk', hint: 'Give it one.' }
+          : { ok: true },
     } as unknown as NonNullable<Abilities['builders']>,
     images: {
       regions,

@@ -119,6 +119,23 @@ test('verify: false is "not verified" in the manifest, never "passed", and rents
   expect(factory.world.calls.filter((call) => call.includes(' verify '))).toEqual([])
 })
 
+test('an image that cannot be booted where it is, is published and says why it is not verified', async () => {
+  await using factory = await scriptedFactory()
+  factory.world.unbootable.add('aarch64')
+  const result = resultOf(await factory.release())
+  expect(result.outcome).toBe('done')
+  const verified = result.state.images.map(({ image, verification }) => [image.arch, verification?.result])
+  expect(Object.fromEntries(verified)).toEqual({
+    aarch64: 'not verified',
+    ppc64le: 'passed',
+    s390x: 'passed',
+    x86_64: 'passed',
+  })
+  const { verification } = result.state.images.find(({ image }) => image.arch === 'aarch64')!
+  expect(verification?.how).toBe('no subnet in local')
+  expect(factory.world.calls.filter((call) => call.endsWith('aarch64 verify 0'))).toEqual([])
+})
+
 test('a builder that never answers fails its architecture alone and is given back', async () => {
   await using factory = await scriptedFactory()
   factory.faults.push({ arch: 'x86_64', at: 'open', class: 'infra', times: 2 })

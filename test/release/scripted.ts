@@ -46,6 +46,8 @@ export interface ScriptedRelease {
   prolonged: Map<string, string>
   /** Architectures of the indexes in the registry, by tag. */
   indexes: Map<string, string[]>
+  /** Architectures whose images no cloud can boot. */
+  unbootable: Set<ArchitectureName>
   layerBytesFails: boolean
   onCall: (call: string) => void
 }
@@ -65,6 +67,7 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
     marks: new Map(),
     prolonged: new Map(),
     indexes: new Map(),
+    unbootable: new Set(),
     layerBytesFails: false,
     onCall: () => {},
   }
@@ -95,7 +98,10 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
       get maxBuilders() {
         return maxBuilders.count
       },
-      offers: () => ({ ok: true }),
+      offers: (arch, region) =>
+        region !== undefined && world.unbootable.has(arch)
+          ? { ok: false, reason: `no subnet in ${region}` }
+          : { ok: true },
       async acquire(spec, lease: Lease) {
         world.calls.push(`acquire ${name} ${lease.arch} ${spec.purpose} ${spec.dataBytes}`)
         fail('acquire', lease.arch, name)

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
@@ -14,6 +14,8 @@ export interface SshServer extends AsyncDisposable {
   /** This machine as a builder, reached over the server. */
   readonly ref: BuilderRef
   readonly access: Access
+  /** Where the server has its private host key, as a machine has it and not the factory. */
+  readonly hostKeyFile: string
   /** A directory of this server, removed with it. */
   readonly directory: string
   /** What the server wrote so far; with `LogLevel DEBUG1` every login that was asked for and every command. */
@@ -43,8 +45,10 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Ss
   const access = options.access ?? (await makeAccess(join(directory, 'keys')))
   const port = await freePort()
   const configuration = join(directory, 'sshd_config')
+  const hostKeyFile = join(directory, 'host_key')
+  await copyFile(access.hostPrivateKeyFile, hostKeyFile)
   await writeFile(join(directory, 'authorized_keys'), `${access.authorizedKey}\n`)
-  await writeFile(configuration, settings(directory, access, port, options).join('\n'))
+  await writeFile(configuration, settings(directory, hostKeyFile, port, options).join('\n'))
   await mkdir(join(directory, 'bin'))
   for (const [tool, program] of Object.entries(options.lies ?? {})) {
     const script = `#!/bin/bash\nreal() { /usr/bin/${tool} "$@"; }\n${program}\n`
@@ -99,6 +103,7 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Ss
       hostPublicKey: access.hostPublicKey,
     },
     access,
+    hostKeyFile,
     directory,
     log: () => log,
     cutConnections,
@@ -111,7 +116,7 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Ss
   }
 }
 
-function settings(directory: string, access: Access, port: number, options: SshServerOptions): string[] {
+function settings(directory: string, hostKeyFile: string, port: number, options: SshServerOptions): string[] {
   const system = options.without
     ? join(directory, 'usr-bin')
     : '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
@@ -119,7 +124,7 @@ function settings(directory: string, access: Access, port: number, options: SshS
   return [
     'ListenAddress 127.0.0.1',
     `Port ${port}`,
-    `HostKey ${access.hostPrivateKeyFile}`,
+    `HostKey ${hostKeyFile}`,
     `AuthorizedKeysFile ${join(directory, 'authorized_keys')}`,
     'PidFile none',
     'StrictModes no',
