@@ -4,6 +4,7 @@ import { EBSClient } from '@aws-sdk/client-ebs'
 import { EC2Client } from '@aws-sdk/client-ec2'
 import { IAMClient } from '@aws-sdk/client-iam'
 import { ServiceQuotasClient } from '@aws-sdk/client-service-quotas'
+import { S3Client } from '@aws-sdk/client-s3'
 import { SSMClient } from '@aws-sdk/client-ssm'
 import { STSClient } from '@aws-sdk/client-sts'
 import { fromNodeProviderChain } from '@aws-sdk/credential-providers'
@@ -19,6 +20,8 @@ export interface RegionClients {
   readonly ebs: EBSClient
   readonly iam: IAMClient
   readonly quotas: ServiceQuotasClient
+  /** Tries every call once, too: the file behind a part has to be opened anew for each try. */
+  readonly s3: S3Client
   readonly ssm: SSMClient
   readonly sts: STSClient
 }
@@ -30,6 +33,8 @@ const connectMs = 5_000
 const answerMs = 30_000
 /** A block of 512 KiB that got no answer until now never will: https://github.com/awslabs/coldsnap/issues/437 */
 const blockAnswerMs = 12_000
+/** A part of 64 MiB takes as long as the line needs; only one on which nothing moves any more is given up. */
+const standstillMs = 60_000
 
 /** Makes the clients of a configuration, each region's once. */
 export function awsClients(configuration: AwsConfiguration): (region: string) => RegionClients {
@@ -38,14 +43,15 @@ export function awsClients(configuration: AwsConfiguration): (region: string) =>
   const regions = new Map<string, RegionClients>()
   const make = (region: string): RegionClients => {
     const common = { region, credentials, ...(endpoint === undefined ? {} : { endpoint }) }
-    const patient = { ...common, maxAttempts: 5, requestHandler: handler(answerMs) }
+    const patient = { ...common, maxAttempts: 5, requestHandler: answeredWithin(answerMs) }
     const ec2 = made(() => new EC2Client(patient))
     const ec2Once = made(() => new EC2Client({ ...patient, maxAttempts: 1 }))
     const ebs = made(
-      () => new EBSClient({ ...common, maxAttempts: 1, requestHandler: handler(blockAnswerMs) }),
+      () => new EBSClient({ ...common, maxAttempts: 1, requestHandler: answeredWithin(blockAnswerMs) }),
     )
     const iam = made(() => new IAMClient(patient))
     const quotas = made(() => new ServiceQuotasClient(patient))
+    const s3 = made(() => new S3Client({ ...common, ...bucketOptions(endpoint !== undefined) }))
     const ssm = made(() => new SSMClient(patient))
     const sts = made(() => new STSClient(patient))
     return {
@@ -65,6 +71,9 @@ export function awsClients(configuration: AwsConfiguration): (region: string) =>
       get quotas() {
         return quotas()
       },
+      get s3() {
+        return s3()
+      },
       get ssm() {
         return ssm()
       },
@@ -80,13 +89,30 @@ export function awsClients(configuration: AwsConfiguration): (region: string) =>
   }
 }
 
-function handler(requestTimeout: number) {
+/** Checksums only where we give them: stores that are not Amazon's refuse the ones that the SDK adds since 3.729. */
+function bucketOptions(forcePathStyle: boolean) {
+  return {
+    forcePathStyle,
+    maxAttempts: 1,
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    expectContinueHeader: false,
+    requestHandler: handler({ socketTimeout: standstillMs }),
+    // Else it prints that it does not try a file again.
+    logger: { debug() {}, info() {}, warn() {}, error() {} },
+  } as const
+}
+
+/** Without the throw the SDK would only print that the time is over, and go on waiting. */
+function answeredWithin(requestTimeout: number) {
+  return handler({ requestTimeout, throwOnRequestTimeout: true })
+}
+
+function handler(limit: { requestTimeout: number; throwOnRequestTimeout: true } | { socketTimeout: number }) {
   const sockets = { keepAlive: true, maxSockets: mostSockets }
   return {
     connectionTimeout: connectMs,
-    requestTimeout,
-    // Else the handler only warns.
-    throwOnRequestTimeout: true,
+    ...limit,
     httpAgent: new HttpAgent(sockets),
     httpsAgent: new HttpsAgent(sockets),
   }

@@ -39,8 +39,7 @@ const base = z
     'needs one of: `ami`, `ssm`, or `owner` and `name` together',
   )
 
-/** What `clouds.<name>` may say when its kind is aws; docs/clouds/aws.md shows it at work. */
-export const awsConfiguration = z.strictObject({
+const keys = z.strictObject({
   kind: z.literal('aws').describe('Amazon Web Services: EC2 machines and AMIs.'),
   region: region.describe('Where builders are rented and images are made.'),
   copyTo: z.array(region).default([]).describe('Further regions that every image is copied to.'),
@@ -83,6 +82,25 @@ export const awsConfiguration = z.strictObject({
     .optional()
     .describe('An SSH jump host; its key must be in ~/.ssh/known_hosts. No agent is ever forwarded.'),
   maxBuilders: z.int().min(1).default(4).describe('At most this many machines at once, over all regions.'),
+  method: z
+    .enum(['ebs', 's3'])
+    .default('ebs')
+    .describe(
+      'How images get to AWS: `ebs` sends their content block by block, `s3` the whole file through `bucket`.',
+    ),
+  bucket: z
+    .string()
+    .regex(
+      /^(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
+      'is no bucket name: 3 to 63 lower-case letters, digits, dots and dashes, without s3:// before it',
+    )
+    .optional()
+    .describe('A bucket in `region` that images pass through with `method: s3`; needed for it.'),
+  importRole: z
+    .string()
+    .regex(/^[\w+=,.@-]{1,64}$/, 'is no name of a role: up to 64 characters, and the name, not the ARN')
+    .default('vmimport')
+    .describe('The role that AWS reads the bucket with; docs/clouds/aws.md has its policies.'),
   rootDevice: z
     .string()
     .regex(/^\/dev\/(xvda|sda1)$/, 'is neither /dev/sda1 nor /dev/xvda')
@@ -112,6 +130,15 @@ export const awsConfiguration = z.strictObject({
     .default({})
     .describe('More tags for everything that is made.'),
 })
+
+/** What `clouds.<name>` may say when its kind is aws; docs/clouds/aws.md shows it at work. */
+export const awsConfiguration = keys.refine(
+  ({ method, bucket }) => method === 'ebs' || bucket !== undefined,
+  {
+    path: ['bucket'],
+    error: 'is missing, and `method: s3` needs one: the name of a bucket in `region`',
+  },
+)
 
 export type AwsConfiguration = z.infer<typeof awsConfiguration>
 export type AwsBase = z.infer<typeof base>

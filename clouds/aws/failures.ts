@@ -12,7 +12,7 @@ type Reading = Pick<FactoryErrorFacts, 'code' | 'class' | 'hint'>
 /** Names of errors, in the order in which they are looked for, and what each means to a person. */
 const readings: readonly [RegExp, Reading][] = [
   [
-    /^(ExpiredToken|ExpiredTokenException|RequestExpired|InvalidClientTokenId|UnrecognizedClientException|AuthFailure|SignatureDoesNotMatch|InvalidSignatureException|CredentialsProviderError|TokenProviderError|MissingAuthenticationToken.*|IncompleteSignature)$/,
+    /^(ExpiredToken|ExpiredTokenException|RequestExpired|InvalidClientTokenId|InvalidAccessKeyId|RequestTimeTooSkewed|UnrecognizedClientException|AuthFailure|SignatureDoesNotMatch|InvalidSignatureException|CredentialsProviderError|TokenProviderError|MissingAuthenticationToken.*|IncompleteSignature)$/,
     {
       code: 'aws-credentials',
       class: 'permission',

@@ -3,6 +3,8 @@ import type { Image, ImageKey, ImageStore, Verdict } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import type { Context } from '#src/context.ts'
 import { amiNamed, amisWith } from './amis.ts'
+import { bucketOf, checkBucket } from './bucket.ts'
+import { discardFromBucket, findInBucket, isInBucket } from './bucket-leftovers.ts'
 import { fromEveryRegion } from './every-region.ts'
 import { imageFromAmi, readyMark } from './image-marks.ts'
 import { discardLeftover, findLeftovers } from './leftovers.ts'
@@ -10,7 +12,7 @@ import { findImage, makeCopy, makeImage } from './publish.ts'
 import { removeImage } from './remove.ts'
 import type { AwsSettings } from './settings.ts'
 
-/** Publishes AMIs: made of blocks in the main region, copied by AWS from there to the others. */
+/** Publishes AMIs: made in the main region, copied by AWS from there to the others. */
 export function createImageStore(settings: AwsSettings): ImageStore {
   const [mainRegion] = settings.regions
   /** The regions of one release go side by side, and all of them wait for the image of the main one. */
@@ -40,6 +42,9 @@ export function createImageStore(settings: AwsSettings): ImageStore {
     async check(region, _need, ctx) {
       // Whether account and region answer at all; what it finds does not matter.
       await amiNamed(settings.clients(region), 'none', ctx)
+      const { method, importRole } = settings.configuration
+      const bucket = bucketOf(settings)
+      if (method === 's3' && bucket && region === mainRegion) await checkBucket(bucket, importRole, ctx)
     },
     find: (key, ctx) => findImage(settings, key, ctx),
     async publish(artifact, key, ctx) {
@@ -62,8 +67,14 @@ export function createImageStore(settings: AwsSettings): ImageStore {
       }),
     remove: (image, ctx) => removeImage(settings, image.region, image.id, ctx),
     leftovers: (owner, ctx) =>
-      fromEveryRegion(settings, ctx, (region) => findLeftovers(settings.clients(region), owner, ctx)),
-    discard: (leftover, ctx) => discardLeftover(settings, leftover, ctx),
+      fromEveryRegion(settings, ctx, async function* (region) {
+        yield* findLeftovers(settings.clients(region), owner, ctx)
+        if (region === mainRegion) yield* findInBucket(settings, owner, ctx)
+      }),
+    discard: (leftover, ctx) => {
+      const discard = isInBucket(leftover) ? discardFromBucket : discardLeftover
+      return discard(settings, leftover, ctx)
+    },
   }
 }
 

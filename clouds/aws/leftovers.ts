@@ -52,6 +52,11 @@ export async function discardLeftover(
   if (outcome === 'deleted') await forgetSentBlocks(settings.stateDirectory, id)
 }
 
+/** When surely nobody works on something any more at which somebody worked at that time. */
+export function endOf(since: Date | undefined): Pick<Resource, 'expires'> {
+  return since === undefined ? {} : { expires: new Date(since.getTime() + publishingMs).toISOString() }
+}
+
 function halfMade({ ImageId, CreationDate, State, Tags }: Ami, region: string): Resource {
   return leftover(
     ImageId!,
@@ -82,6 +87,6 @@ function leftover(
     ...(release === undefined ? {} : { release }),
     ...(arch === undefined ? {} : { arch }),
     ...(state === undefined ? {} : { state }),
-    ...(since === undefined ? {} : { expires: new Date(since.getTime() + publishingMs).toISOString() }),
+    ...endOf(since),
   }
 }

@@ -5,6 +5,7 @@ import { amiById, amiNamed, amisWith } from './amis.ts'
 import { copyImage } from './copy.ts'
 import { finishImage } from './finish.ts'
 import { amiName, contentMarks, imageFromAmi, readyMark } from './image-marks.ts'
+import { importSnapshot } from './import.ts'
 import { ownNamesake, registerImage, waitUntilAvailable } from './register.ts'
 import { removeImage } from './remove.ts'
 import type { AwsSettings } from './settings.ts'
@@ -71,7 +72,8 @@ async function makeAmi(
 ): Promise<string> {
   const begun = await begunImage(settings, key, ctx)
   if (begun !== undefined) return begun
-  const snapshotId = await makeSnapshot(settings, artifact, key, ctx)
+  const make = settings.configuration.method === 's3' ? importSnapshot : makeSnapshot
+  const snapshotId = await make(settings, artifact, key, ctx)
   return await registerImage(settings, artifact, key, snapshotId, ctx)
 }
 

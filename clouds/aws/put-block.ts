@@ -6,11 +6,10 @@ import { blockBytes } from './blocks.ts'
 import type { RegionClients } from './clients.ts'
 import { awsErrorName, awsFailure } from './failures.ts'
 import type { Pace } from './pace.ts'
+import { retryPauseMs } from './wait.ts'
 
 const attempts = 8
 const attemptMs = 20_000
-const firstPauseMs = 200
-const mostPauseMs = 10_000
 /**
  * A new snapshot may be unknown to the part of EBS that takes blocks for so long; afterwards "not found" means gone.
  * Two minutes are the word of the EBS team: https://github.com/awslabs/coldsnap/issues/43
@@ -55,7 +54,7 @@ export async function putBlock(target: Target, block: Block, digest: Buffer, ctx
       const last = verdict !== 'not yet' && tries >= attempts
       if (verdict === 'give up' || last)
         throw awsFailure(error, `sending block ${block.index} of ${snapshotId}`, clients.region)
-      await ctx.sleep(pauseMs(tries))
+      await ctx.sleep(retryPauseMs(tries))
     }
   }
 }
@@ -70,8 +69,4 @@ function judge(error: unknown, { startedAt }: Target, now: number): Verdict {
   // The next try gets fresh credentials where they can be refreshed.
   if (code === 'aws-credentials') return /Expired/.test(name) ? 'again' : 'give up'
   return failureClass === 'infra' ? 'again' : 'give up'
-}
-
-function pauseMs(tries: number): number {
-  return Math.min(mostPauseMs, firstPauseMs * 2 ** tries) * (0.5 + Math.random())
 }

@@ -125,7 +125,7 @@ async function complete(
 }
 
 /** The name of what failed stays visible: a snapshot in error says nothing more than that. */
-async function waitUntilCompleted(clients: RegionClients, id: string, ctx: Context): Promise<void> {
+export async function waitUntilCompleted(clients: RegionClients, id: string, ctx: Context): Promise<void> {
   ctx.emit({ message: `waiting for ${id} to complete` })
   const startedAt = ctx.now()
   await until(id, completedLimitMs, ctx, async () => {

@@ -4,6 +4,8 @@ import { formatDuration } from '#src/units.ts'
 
 const firstPauseMs = 250
 const longestPauseMs = 5_000
+const firstRetryMs = 200
+const longestRetryMs = 10_000
 
 /**
  * Looks until there is an answer. Ours and not the SDK's waiters, which take every failure, a missing right included, for
@@ -29,4 +31,9 @@ export async function until<T>(
     }
     await ctx.sleep(pauseMs)
   }
+}
+
+/** How long to wait after so many failed tries; at random, so that those that failed together do not come back together. */
+export function retryPauseMs(tries: number): number {
+  return Math.min(longestRetryMs, firstRetryMs * 2 ** tries) * (0.5 + Math.random())
 }
