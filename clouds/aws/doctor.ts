@@ -2,6 +2,7 @@ import type { Finding } from '#clouds/types.ts'
 import type { Context } from '#src/context.ts'
 import { asFactoryError } from '#src/errors.ts'
 import { formatDuration } from '#src/units.ts'
+import { lookAtBucket } from './doctor/bucket.ts'
 import { type Caller, callerOf } from './doctor/identity.ts'
 import { lookAtMachines } from './doctor/machines.ts'
 import { lookAtNetwork } from './doctor/network.ts'
@@ -35,6 +36,7 @@ export async function* doctor(settings: AwsSettings, ctx: Context): AsyncIterabl
   yield* lookAtQuotas(settings, machines.instanceTypes, ctx)
   yield* lookAtNetwork(settings, ctx)
   yield* lookAtSharing(settings, ctx)
+  yield* lookAtBucket(settings, ctx)
   yield* lookAtRights(settings, caller, machines, ctx)
 }
 

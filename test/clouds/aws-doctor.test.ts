@@ -3,6 +3,8 @@ import {
   DescribeSnapshotsCommand,
   DescribeSubnetsCommand,
 } from '@aws-sdk/client-ec2'
+import { CreateRoleCommand, IAMClient } from '@aws-sdk/client-iam'
+import { CreateBucketCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
 import { describe, expect, test } from 'vitest'
 import { doctor } from '#clouds/aws/doctor.ts'
 import { permissionsFor } from '#clouds/aws/doctor/permissions.ts'
@@ -184,6 +186,72 @@ describe('rights', () => {
       ({ action, parameters }) => action === 'RunInstances' && parameters['DryRun'] !== 'true',
     )
     expect(real).toEqual([])
+  })
+})
+
+describe('a bucket that images pass through', () => {
+  const through = { ...everything, method: 's3', bucket: 'factory-doctor-test' }
+
+  async function withBucket(endpoint: string) {
+    const common = { endpoint, region: 'us-east-1' }
+    const s3 = new S3Client({ ...common, forcePathStyle: true })
+    await s3.send(new CreateBucketCommand({ Bucket: through.bucket }))
+    const role = { RoleName: 'vmimport', AssumeRolePolicyDocument: '{}' }
+    await new IAMClient(common).send(new CreateRoleCommand(role))
+    return {
+      uploads: async () =>
+        (await s3.send(new ListMultipartUploadsCommand({ Bucket: through.bucket }))).Uploads ?? [],
+    }
+  }
+
+  test('needs other rights, all of which are in the complete policy, and is as empty afterwards as before', async () => {
+    await using front = await aws.front()
+    await using fixture = await createAwsBuildersFixture(front.endpoint)
+    const bucket = await withBucket(front.endpoint)
+    const settings = fixture.settings(through)
+    front.settings.policy = JSON.parse(completePolicy(settings)) as PolicyDocument
+    const found = await findings(settings)
+    expect(found.filter(({ severity }) => severity !== 'ok')).toEqual([])
+    expect(found).toContainEqual({
+      severity: 'ok',
+      subject: 'bucket factory-doctor-test',
+      message: 'is in us-east-1, to be read by vmimport',
+    })
+    expect(permissionsFor(settings.configuration).map(({ action }) => action)).not.toContain(
+      'ebs:StartSnapshot',
+    )
+    front.settings.policy = allowAll
+    expect(await bucket.uploads()).toEqual([])
+  })
+
+  test('rights that are missing are named with all others', async () => {
+    await using front = await aws.front()
+    await using fixture = await createAwsBuildersFixture(front.endpoint)
+    await withBucket(front.endpoint)
+    const settings = fixture.settings(through)
+    const complete = JSON.parse(completePolicy(settings)) as { Statement: { Action: string[] }[] }
+    const actions = permissionsFor(settings.configuration)
+      .map(({ action }) => action)
+      .filter((action) => !action.startsWith('iam:Simulate') && action !== 'iam:GetRole')
+    for (const rest of [0, 1, 2, 3]) {
+      const lacking = actions.filter((_, index) => index % 4 === rest)
+      const Statement = complete.Statement.map((statement) => ({
+        ...statement,
+        Action: statement.Action.filter((action) => !lacking.includes(action)),
+      }))
+      front.settings.policy = { Statement } as unknown as PolicyDocument
+      expect(missing(await findings(settings))).toEqual(lacking.toSorted())
+    }
+  })
+
+  test('that is not there is told', async () => {
+    await using front = await aws.front()
+    await using fixture = await createAwsBuildersFixture(front.endpoint)
+    const found = await findings(fixture.settings(through))
+    expect(found.find(({ subject }) => subject === 'bucket factory-doctor-test')).toMatchObject({
+      severity: 'error',
+      hint: expect.stringContaining('aws s3 mb'),
+    })
   })
 })
 

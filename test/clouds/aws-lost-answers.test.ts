@@ -11,6 +11,7 @@ import {
   garbage,
   lostAnswer,
   overQuota,
+  refusedWith,
   serverError,
   stalled,
   throttled,
@@ -209,5 +210,27 @@ describe('a machine that ends by itself', () => {
     await front.powerOff(machine)
     const left = async () => (await gather(fixture.pool().find(fixture.owner, ctx))).length
     await expect.poll(left, { timeout: 20_000 }).toBe(0)
+  })
+
+  test('is given back by that where EC2 does not let it be ended, which is told until then', async () => {
+    await using front = await aws.front()
+    await using fixture = await createAwsBuildersFixture(front.endpoint)
+    const ctx = testContext()
+    const lease = fixture.newLease()
+    const { machine } = await fixture.pool().acquire(fixture.spec, lease, ctx)
+    const message = `The instance '${machine}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.`
+    front.inject({
+      action: 'TerminateInstances',
+      effect: refusedWith({ code: 'OperationNotPermitted', message }),
+    })
+    await expect(fixture.pool().release(lease.id, ctx)).rejects.toMatchObject({
+      class: 'permission',
+      message: expect.stringContaining(`ending ${machine} in us-east-1 failed: OperationNotPermitted`),
+    })
+    await front.powerOff(machine)
+    const ended = async () => (await fixture.machines(lease))[0]?.State?.Name
+    await expect.poll(ended).toBe('terminated')
+    await fixture.pool().release(lease.id, ctx)
+    expect(await gather(fixture.pool().find(fixture.owner, ctx))).toEqual([])
   })
 })

@@ -5,8 +5,21 @@ import { awsConfiguration } from '#clouds/aws/config.ts'
 import { permissionsFor } from '#clouds/aws/doctor/permissions.ts'
 
 const folder = new URL('../../clouds/aws', import.meta.url).pathname
-/** Everybody may ask who he is; the doctor's dry runs and looks are of rights that the release needs. */
+/** Everybody may ask who he is. */
 const free = ['sts:GetCallerIdentity']
+/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html */
+const byCall: Readonly<Record<string, string>> = {
+  's3:HeadBucket': 's3:ListBucket',
+  's3:ListObjectsV2': 's3:ListBucket',
+  's3:ListMultipartUploads': 's3:ListBucketMultipartUploads',
+  's3:ListParts': 's3:ListMultipartUploadParts',
+  's3:HeadObject': 's3:GetObject',
+  's3:CreateMultipartUpload': 's3:PutObject',
+  's3:UploadPart': 's3:PutObject',
+  's3:CompleteMultipartUpload': 's3:PutObject',
+}
+/** Asked for by a call of another name. */
+const passed = 'iam:PassRole'
 
 /** The action of every call in the source: `new XCommand(` and `paginateX(`, with the service that the class is imported from. */
 function calledActions(): string[] {
@@ -26,19 +39,22 @@ function calledActions(): string[] {
 }
 
 test('every call of the adapter has its right in the table, and every right a call', () => {
-  const configuration = awsConfiguration.parse({
-    kind: 'aws',
-    region: 'us-east-1',
-    copyTo: ['eu-west-1'],
-    base: { x86_64: { ssm: '/factory/base' } },
-    spot: 'first',
-    share: { accounts: ['210987654321'], public: true },
-    deprecateAfter: '90d',
-  })
-  const listed = permissionsFor(configuration).map(({ action }) => action)
-  expect(listed).toEqual([...new Set(listed)])
-  const called = new Set(calledActions().filter((action) => !free.includes(action)))
-  expect([...called].filter((action) => !listed.includes(action))).toEqual([])
-  // Tags at creation and StartSnapshot's own are asked for by the same name.
-  expect(listed.filter((action) => !called.has(action))).toEqual([])
+  const configured = (change: object) =>
+    awsConfiguration.parse({
+      kind: 'aws',
+      region: 'us-east-1',
+      copyTo: ['eu-west-1'],
+      base: { x86_64: { ssm: '/factory/base' } },
+      spot: 'first',
+      share: { accounts: ['210987654321'], public: true },
+      deprecateAfter: '90d',
+      ...change,
+    })
+  const ways = [{ method: 'ebs' }, { method: 's3', bucket: 'factory-images' }]
+  const listed = ways.map((way) => permissionsFor(configured(way)).map(({ action }) => action))
+  for (const actions of listed) expect(actions).toEqual([...new Set(actions)])
+  const all = new Set(listed.flat())
+  const called = new Set(calledActions().map((action) => byCall[action] ?? action))
+  expect([...called].filter((action) => !all.has(action) && !free.includes(action))).toEqual([])
+  expect([...all].filter((action) => !called.has(action))).toEqual([passed])
 })

@@ -29,6 +29,12 @@ export async function sendCanary(settings: AwsSettings, account: string, ctx: Co
   const { region, rootDevice } = settings.configuration
   const clients = settings.clients(region)
   const attempt = (probe: Probe) => tryRight(probe, region, ctx)
+  const instead = [
+    ...snapshotDryRuns(clients, nothing.snapshot, account),
+    registerDryRun(clients, nothing.snapshot, rootDevice),
+  ]
+  if (settings.configuration.method === 's3')
+    return { signals: (await Promise.all(instead.map(attempt))).flat() }
   let id: string | undefined
   const signals = await attempt({
     action: 'ebs:StartSnapshot',
@@ -39,10 +45,6 @@ export async function sendCanary(settings: AwsSettings, account: string, ctx: Co
     },
   })
   if (id === undefined) {
-    const instead = [
-      ...snapshotDryRuns(clients, nothing.snapshot, account),
-      registerDryRun(clients, nothing.snapshot, rootDevice),
-    ]
     for (const probe of instead) signals.push(...(await attempt(probe)))
     return { signals }
   }

@@ -20,10 +20,16 @@ export type ResourceType =
   | 'spot-instances-request'
   | 'snapshot'
   | 'image'
+  | 'bucket'
+  | 'object'
+  | 'role'
+
+/** Who reads the bucket in the name of `importRole`. */
+export const importService = 'vmie.amazonaws.com'
 
 /** Every right that a configuration needs, in the order in which a release comes to need it. */
 export function permissionsFor(configuration: AwsConfiguration): Permission[] {
-  const { base, spot, copyTo, share, deprecateAfter } = configuration
+  const { base, spot, method, bucket, copyTo, share, deprecateAfter } = configuration
   const sharing = share.public || share.accounts.length > 0 || share.organizations.length > 0
   return [
     ...common,
@@ -40,6 +46,9 @@ export function permissionsFor(configuration: AwsConfiguration): Permission[] {
       Object.values(base).some(({ ssm }) => ssm !== undefined),
       [{ action: 'ssm:GetParameter', why: 'to look up the base image of builders' }],
     ),
+    ...when(method === 'ebs', blocks),
+    ...when(bucket !== undefined, objects),
+    ...when(method === 's3', imports),
     ...images,
     ...when(copyTo.length > 0, [{ action: 'ec2:CopyImage', why: 'to copy images to further regions' }]),
     ...when(sharing, [
@@ -93,10 +102,29 @@ const machines: readonly Permission[] = [
   { action: 'ec2:DescribeSpotInstanceRequests', why: 'to find what machines left' },
 ]
 
-const images: readonly Permission[] = [
+const blocks: readonly Permission[] = [
   { action: 'ebs:StartSnapshot', why: 'to send images', on: 'snapshot' },
   { action: 'ebs:PutSnapshotBlock', why: 'to send images', on: 'snapshot' },
   { action: 'ebs:CompleteSnapshot', why: 'to send images', on: 'snapshot' },
+]
+
+const objects: readonly Permission[] = [
+  { action: 's3:ListBucket', why: 'to find what was sent', on: 'bucket' },
+  { action: 's3:ListBucketMultipartUploads', why: 'to find what was cut off', on: 'bucket' },
+  { action: 's3:PutObject', why: 'to send images', on: 'object' },
+  { action: 's3:ListMultipartUploadParts', why: 'to go on with what was cut off', on: 'object' },
+  { action: 's3:AbortMultipartUpload', why: 'to remove what was cut off', on: 'object' },
+  { action: 's3:GetObject', why: 'to compare what was sent', on: 'object' },
+  { action: 's3:DeleteObject', why: 'to remove what was imported', on: 'object' },
+]
+
+const imports: readonly Permission[] = [
+  { action: 'ec2:ImportSnapshot', why: 'to make snapshots of what was sent' },
+  { action: 'ec2:DescribeImportSnapshotTasks', why: 'to wait for imports' },
+  { action: 'iam:PassRole', why: 'to let AWS read the bucket', on: 'role' },
+]
+
+const images: readonly Permission[] = [
   { action: 'ec2:RegisterImage', why: 'to make images of what was sent' },
   { action: 'ec2:DeregisterImage', why: 'to remove old images', on: 'image', ours: true },
   { action: 'ec2:DeleteSnapshot', why: 'to remove old images', on: 'snapshot', ours: true },

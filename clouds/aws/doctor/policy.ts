@@ -1,6 +1,7 @@
+import { ownerPrefix } from '../bucket-keys.ts'
 import type { AwsSettings } from '../settings.ts'
 import { tagName } from '../tags.ts'
-import { type Permission, permissionsFor } from './permissions.ts'
+import { type Permission, importService, permissionsFor } from './permissions.ts'
 
 interface Statement {
   Sid: string
@@ -21,27 +22,29 @@ export function completePolicy(settings: AwsSettings): string {
  */
 export function policyOf(settings: AwsSettings, permissions: readonly Permission[]): string {
   const { owner, configuration } = settings
-  const snapshots = `arn:${partitionOf(configuration.region)}:ec2:*::snapshot/*`
-  const isEbs = ({ action }: Permission) => action.startsWith('ebs:')
-  const isOurs = ({ ours }: Permission) => ours === true
-  const statements: Statement[] = [
-    {
-      Sid: 'FactoryFindsAndMakes',
-      Effect: 'Allow',
-      Action: namesOf(permissions, (each) => !isEbs(each) && !isOurs(each)),
-      Resource: '*',
-    },
-    { Sid: 'FactorySendsImages', Effect: 'Allow', Action: namesOf(permissions, isEbs), Resource: snapshots },
-    {
-      Sid: 'FactoryEndsItsOwn',
-      Effect: 'Allow',
-      Action: namesOf(permissions, isOurs),
-      Resource: '*',
-      Condition: { StringEquals: { [`aws:ResourceTag/${tagName('owner')}`]: owner } },
-    },
+  const { region, bucket, importRole } = configuration
+  const partition = partitionOf(region)
+  const ours = { StringEquals: { [`aws:ResourceTag/${tagName('owner')}`]: owner } }
+  const passed = { StringEquals: { 'iam:PassedToService': importService } }
+  const objects = `arn:${partition}:s3:::${bucket}`
+  const parts: [string, (permission: Permission) => boolean, string, Statement['Condition']?][] = [
+    ['FactoryFindsAndMakes', (each) => !each.ours && isGeneral(each), '*'],
+    ['FactorySendsImages', ({ action }) => action.startsWith('ebs:'), `arn:${partition}:ec2:*::snapshot/*`],
+    ['FactoryLooksIntoBucket', ({ on }) => on === 'bucket', objects],
+    ['FactoryUsesBucket', ({ on }) => on === 'object', `${objects}/${ownerPrefix(owner)}*`],
+    ['FactoryLetsImport', ({ on }) => on === 'role', `arn:${partition}:iam::*:role/${importRole}`, passed],
+    ['FactoryEndsItsOwn', (each) => each.ours === true, '*', ours],
   ]
-  const Statement = statements.filter(({ Action }) => Action.length > 0)
+  const Statement = parts.flatMap(([Sid, choose, Resource, Condition]): Statement[] => {
+    const Action = namesOf(permissions, choose)
+    if (Action.length === 0) return []
+    return [{ Sid, Effect: 'Allow', Action, Resource, ...(Condition ? { Condition } : {}) }]
+  })
   return JSON.stringify({ Version: '2012-10-17', Statement }, undefined, 2)
+}
+
+function isGeneral({ action, on }: Permission): boolean {
+  return !action.startsWith('ebs:') && on !== 'bucket' && on !== 'object' && on !== 'role'
 }
 
 function namesOf(permissions: readonly Permission[], choose: (permission: Permission) => boolean): string[] {

@@ -1,6 +1,7 @@
 import type { Finding } from '#clouds/types.ts'
 import type { Context } from '#src/context.ts'
 import type { AwsSettings } from '../settings.ts'
+import { tryBucket } from './bucket.ts'
 import { sendCanary } from './canary.ts'
 import { copyDryRun, dryRunsOnNothing, nothing } from './dry-runs.ts'
 import type { Caller } from './identity.ts'
@@ -20,12 +21,14 @@ export async function* lookAtRights(
   ctx: Context,
 ): AsyncIterable<Finding> {
   const permissions = permissionsFor(settings.configuration)
-  const [simulation, canary, tried] = await Promise.all([
+  const [simulation, canary, bucket, tried] = await Promise.all([
     simulate(settings, caller, permissions, ctx),
     sendCanary(settings, caller.account, ctx),
+    tryBucket(settings, ctx),
     tryAll(settings, caller, machines, permissions, ctx),
   ])
-  const signals = [...machines.signals, ...canary.signals, ...tried, ...ofSimulation(simulation, settings)]
+  const live = [machines.signals, canary.signals, bucket.signals, tried].flat()
+  const signals = [...live, ...ofSimulation(simulation, settings)]
   const judged = judge(permissions, signals, simulation)
   const missing = judged.filter(({ verdict }) => verdict === 'denied')
   const doubtful = judged.filter(({ verdict }) => verdict === 'doubtful')
@@ -39,8 +42,9 @@ export async function* lookAtRights(
   if (unknown.length > 0) yield uncertain(unknown)
   if (missing.length + doubtful.length > 0) yield pastePolicy(settings, missing, doubtful)
   else yield { severity: 'ok', subject: 'rights', message: counted(judged) }
-  if (canary.left !== undefined)
-    yield { severity: 'warning', subject: 'canary', message: `could not remove ${canary.left}` }
+  for (const { left } of [canary, bucket])
+    if (left !== undefined)
+      yield { severity: 'warning', subject: 'canary', message: `could not remove ${left}` }
 }
 
 async function tryAll(

@@ -21,6 +21,8 @@ export type Probe = {
   action: string
   by: Signal['by']
   send(options: { abortSignal: AbortSignal }): Promise<unknown>
+  /** Names of errors that only come when the right is there. */
+  proof?: RegExp
 }
 
 /**
@@ -28,7 +30,7 @@ export type Probe = {
  * may need more than one right: then the refusal names the one that is missing.
  */
 export async function tryRight(
-  { action, by, send }: Probe,
+  { action, by, send, proof }: Probe,
   region: string,
   ctx: Pick<Context, 'signal'>,
 ): Promise<Signal[]> {
@@ -37,7 +39,8 @@ export async function tryRight(
     return [{ action, region, verdict: 'granted', by }]
   } catch (error) {
     ctx.signal.throwIfAborted()
-    if (awsErrorName(error) === 'DryRunOperation') return [{ action, region, verdict: 'granted', by }]
+    const name = awsErrorName(error)
+    if (name === 'DryRunOperation' || proof?.test(name)) return [{ action, region, verdict: 'granted', by }]
     const said = error instanceof Error ? error.message : String(error)
     if (!isDenial(error)) return [{ action, region, verdict: 'unknown', by, said }]
     const [, missing = action] = /not authorized to perform:? (\w+:\w+)/.exec(said) ?? []

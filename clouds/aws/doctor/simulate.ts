@@ -1,11 +1,13 @@
-import { SimulatePrincipalPolicyCommand } from '@aws-sdk/client-iam'
+import { type ContextEntry, SimulatePrincipalPolicyCommand } from '@aws-sdk/client-iam'
 import type { Context } from '#src/context.ts'
 import { asFactoryError } from '#src/errors.ts'
 import { call } from '../call.ts'
 import type { AwsSettings } from '../settings.ts'
+import { tagName } from '../tags.ts'
+import { ownerPrefix } from '../bucket-keys.ts'
 import { nothing } from './dry-runs.ts'
 import type { Caller } from './identity.ts'
-import type { Permission, ResourceType } from './permissions.ts'
+import { type Permission, type ResourceType, importService } from './permissions.ts'
 
 export interface Simulation {
   /** What IAM says of each action about things that bear our mark. */
@@ -62,15 +64,16 @@ async function decisions(
   const { iam, region } = settings.clients(configuration.region)
   const { principal, on, isMarked, actions } = asked
   const [, partition = 'aws'] = /^arn:([\w-]+):/.exec(principal) ?? []
-  const mark = { ContextKeyName: 'aws:ResourceTag/factory:owner', ContextKeyType: 'string' } as const
+  const passedTo = contextEntry('iam:PassedToService', importService)
+  const mark = contextEntry(`aws:ResourceTag/${tagName('owner')}`, owner)
   const found: [string, boolean][] = []
   let Marker: string | undefined
   do {
     const command = new SimulatePrincipalPolicyCommand({
       PolicySourceArn: principal,
       ActionNames: actions,
-      ...(on === undefined ? {} : { ResourceArns: [arnOf(on, partition, region, asked.account)] }),
-      ...(isMarked ? { ContextEntries: [{ ...mark, ContextKeyValues: [owner] }] } : {}),
+      ...(on === undefined ? {} : { ResourceArns: [arnOf(settings, on, partition, asked.account)] }),
+      ContextEntries: isMarked ? [passedTo, mark] : [passedTo],
       Marker,
     })
     const page = await call('simulating policies', region, ctx, (options) => iam.send(command, options))
@@ -81,8 +84,26 @@ async function decisions(
   return found
 }
 
-/** Images and snapshots have no account in their names. */
-function arnOf(on: ResourceType, partition: string, region: string, account: string): string {
-  const owner = on === 'image' || on === 'snapshot' ? '' : account
-  return `arn:${partition}:ec2:${region}:${owner}:${on}/${nothing[on]}`
+function contextEntry(ContextKeyName: string, value: string): ContextEntry {
+  return { ContextKeyName, ContextKeyType: 'string', ContextKeyValues: [value] }
+}
+
+/** What a policy has to say of a thing of this type. */
+function arnOf(settings: AwsSettings, on: ResourceType, partition: string, account: string): string {
+  const { owner, configuration } = settings
+  const { region, bucket = '', importRole } = configuration
+  switch (on) {
+    case 'bucket':
+      return `arn:${partition}:s3:::${bucket}`
+    case 'object':
+      return `arn:${partition}:s3:::${bucket}/${ownerPrefix(owner)}doctor`
+    case 'role':
+      return `arn:${partition}:iam::${account}:role/${importRole}`
+    case 'image':
+    case 'snapshot':
+      // These have no account in their names.
+      return `arn:${partition}:ec2:${region}::${on}/${nothing[on]}`
+    default:
+      return `arn:${partition}:ec2:${region}:${account}:${on}/${nothing[on]}`
+  }
 }
