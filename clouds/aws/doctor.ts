@@ -5,6 +5,7 @@ import { formatDuration } from '#src/units.ts'
 import { type Caller, callerOf } from './doctor/identity.ts'
 import { lookAtMachines } from './doctor/machines.ts'
 import { lookAtNetwork } from './doctor/network.ts'
+import { lookAtQuotas } from './doctor/quotas.ts'
 import { lookAtRights } from './doctor/rights.ts'
 import { lookAtSharing } from './doctor/sharing.ts'
 import type { AwsSettings } from './settings.ts'
@@ -31,6 +32,7 @@ export async function* doctor(settings: AwsSettings, ctx: Context): AsyncIterabl
   if (caller.skewMs !== undefined) yield toldOfClock(caller.skewMs)
   const machines = await lookAtMachines(settings, ctx)
   yield* machines.findings
+  yield* lookAtQuotas(settings, machines.instanceTypes, ctx)
   yield* lookAtNetwork(settings, ctx)
   yield* lookAtSharing(settings, ctx)
   yield* lookAtRights(settings, caller, machines, ctx)

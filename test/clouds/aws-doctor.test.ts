@@ -227,6 +227,25 @@ describe('the account', () => {
     expect(errors[1]?.message).toContain('subnet-0123456789abcdef0')
   })
 
+  test('a quota that leaves too few processors is told with the command that asks for more', async () => {
+    await using front = await aws.front()
+    await using fixture = await createAwsBuildersFixture(front.endpoint)
+    await fixture.pool().acquire(fixture.spec, fixture.newLease(), testContext())
+    const onDemand = async (quota: number) => {
+      front.settings.quotas['ec2/L-1216C47A'] = quota
+      const found = await findings(fixture.settings())
+      return found.find(({ subject }) => subject === 'on-demand processors in us-east-1')
+    }
+    const needs = 'one machine of m5.large and one of m6g.large needs 4'
+    expect(await onDemand(6)).toMatchObject({ severity: 'ok', message: `4 of 6 are free; ${needs}` })
+    expect(await onDemand(4)).toMatchObject({ severity: 'warning', message: `2 of 4 are free; ${needs}` })
+    expect(await onDemand(2)).toMatchObject({
+      severity: 'error',
+      message: `0 of 2 are free; ${needs}`,
+      hint: expect.stringContaining('--quota-code L-1216C47A --desired-value 6'),
+    })
+  })
+
   test('a security group that lets no SSH in is told with the command that would', async () => {
     await using front = await aws.front()
     await using fixture = await createAwsBuildersFixture(front.endpoint)

@@ -15,12 +15,12 @@ function calledActions(): string[] {
   )
   return files.flatMap((file) => {
     const source = readFileSync(join(folder, file), 'utf8')
-    const imports = [...source.matchAll(/import \{([^}]*)\} from '@aws-sdk\/client-(\w+)'/g)]
-    return imports.flatMap(([, names = '', service]) =>
+    const imports = [...source.matchAll(/import \{([^}]*)\} from '@aws-sdk\/client-([\w-]+)'/g)]
+    return imports.flatMap(([, names = '', service = '']) =>
       names
         .split(',')
         .map((name) => /^(?:paginate(\w+)|(\w+)Command)$/.exec(name.trim()))
-        .flatMap((match) => (match ? `${service}:${match[1] ?? match[2]}` : [])),
+        .flatMap((match) => (match ? `${service.replace('-', '')}:${match[1] ?? match[2]}` : [])),
     )
   })
 }

@@ -15,6 +15,8 @@ import { type Signal, tryRight } from './signals.ts'
 export interface MachinesLookedAt {
   findings: Finding[]
   signals: Signal[]
+  /** The type that is asked for first, of each architecture. */
+  instanceTypes: string[]
   /** Some AMI that is there. */
   imageId?: string
 }
@@ -26,7 +28,7 @@ export interface MachinesLookedAt {
 export async function lookAtMachines(settings: AwsSettings, ctx: Context): Promise<MachinesLookedAt> {
   const { configuration, owner } = settings
   const { region } = configuration
-  const found: MachinesLookedAt = { findings: [], signals: [] }
+  const found: MachinesLookedAt = { findings: [], signals: [], instanceTypes: [] }
   for (const arch of awsArchitectures.filter((each) => configuration.base[each])) {
     const subject = `${arch} builders in ${region}`
     try {
@@ -42,6 +44,7 @@ export async function lookAtMachines(settings: AwsSettings, ctx: Context): Promi
         expires: new Date(ctx.now()).toISOString(),
       }
       const [way] = request.attempts
+      found.instanceTypes.push(way!.instanceType)
       const signals = await dryRun(settings, machineRequest(request, way!, lease), ctx)
       found.signals.push(...signals)
       const what = `${described(way!)} from ${boot.id} (${boot.name})`

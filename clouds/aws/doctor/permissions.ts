@@ -109,6 +109,11 @@ const looks: readonly Permission[] = [
     optional: true,
   },
   { action: 'ec2:DescribeSecurityGroups', why: 'for the doctor: whether SSH is let in', optional: true },
+  {
+    action: 'servicequotas:GetServiceQuota',
+    why: 'for the doctor: whether there are processors left',
+    optional: true,
+  },
   { action: 'iam:SimulatePrincipalPolicy', why: 'for the doctor: what cannot be tried', optional: true },
   { action: 'iam:GetRole', why: 'for the doctor: which role this is', optional: true },
 ]
