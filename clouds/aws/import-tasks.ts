@@ -11,6 +11,7 @@ import { call } from './call.ts'
 import type { RegionClients } from './clients.ts'
 import { awsErrorName } from './failures.ts'
 import { importFailed, importRefused } from './import-failures.ts'
+import { everyItem } from './pages.ts'
 import { type Marks, marksOf } from './tags.ts'
 import { until } from './wait.ts'
 
@@ -30,9 +31,8 @@ export async function importTasksWith(
   ctx: Context,
 ): Promise<ImportSnapshotTask[]> {
   return await call('listing imports', region, ctx, async ({ abortSignal }) => {
-    const tasks: ImportSnapshotTask[] = []
     const pages = paginateDescribeImportSnapshotTasks({ client: ec2, pageSize }, {}, { abortSignal })
-    for await (const { ImportSnapshotTasks } of pages) tasks.push(...(ImportSnapshotTasks ?? []))
+    const tasks = await everyItem(pages, ({ ImportSnapshotTasks }) => ImportSnapshotTasks)
     return tasks.filter(({ Tags }) => {
       const own = marksOf(Tags)
       return Object.entries(marks).every(([name, value]) => own[name] === value)

@@ -7,6 +7,7 @@ import {
 import type { Context } from '#src/context.ts'
 import { type Bucket, bucketCall } from './bucket.ts'
 import { awsErrorName } from './failures.ts'
+import { everyItem } from './pages.ts'
 
 /** A complete object in the bucket. */
 export interface StoredObject {
@@ -21,11 +22,9 @@ export interface StoredObject {
 /** All complete objects below a prefix, all pages. */
 export async function objectsBelow(bucket: Bucket, prefix: string, ctx: Context): Promise<ListedObject[]> {
   return await bucketCall('listing the bucket', bucket, ctx, async ({ abortSignal }) => {
-    const objects: ListedObject[] = []
     const query = { Bucket: bucket.bucket, Prefix: prefix }
     const pages = paginateListObjectsV2({ client: bucket.s3 }, query, { abortSignal })
-    for await (const { Contents } of pages) objects.push(...(Contents ?? []))
-    return objects
+    return await everyItem(pages, ({ Contents }) => Contents)
   })
 }
 

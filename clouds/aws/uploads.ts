@@ -9,6 +9,7 @@ import {
 import type { Context } from '#src/context.ts'
 import { type Bucket, bucketCall } from './bucket.ts'
 import { awsErrorName } from './failures.ts'
+import { everyItem } from './pages.ts'
 
 /** A multipart upload that is not complete. */
 export interface Upload {
@@ -70,11 +71,9 @@ export async function listedParts(
 ): Promise<ListedPart[] | undefined> {
   return await bucketCall(`looking at what ${key} has got`, bucket, ctx, async ({ abortSignal }) => {
     const query = { Bucket: bucket.bucket, Key: key, UploadId: id }
-    const parts: ListedPart[] = []
     try {
       const pages = paginateListParts({ client: bucket.s3 }, query, { abortSignal })
-      for await (const { Parts } of pages) parts.push(...(Parts ?? []))
-      return parts
+      return await everyItem(pages, ({ Parts }) => Parts)
     } catch (error) {
       if (awsErrorName(error) === 'NoSuchUpload') return undefined
       throw error

@@ -1,3 +1,4 @@
+import { homeOf } from './bucket-home.ts'
 import { need } from './query.ts'
 import type { Parameters } from './query.ts'
 import { Refusal } from './refusal.ts'
@@ -26,15 +27,10 @@ export async function needSource(
   const bucket = need(parameters, 'DiskContainer.UserBucket.S3Bucket')
   const key = need(parameters, 'DiskContainer.UserBucket.S3Key')
   const path = `/${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`
-  const ask = (method: string, wanted: string) =>
-    world.upstream.ask({ service: 's3', region, method, path: wanted })
-  const location = await ask('GET', `/${bucket}?location`)
-  const object = await ask('HEAD', path)
-  if (location.status !== 200 || object.status !== 200)
+  const home = await homeOf(bucket, region, world)
+  const object = await world.upstream.ask({ service: 's3', region, method: 'HEAD', path })
+  if (home === undefined || object.status !== 200)
     throw wrong(`User does not have access to the S3 object (${bucket}/${key}).`)
-  const [, found] = /<LocationConstraint[^>]*>([^<]+)</.exec(String(location.body)) ?? []
-  // The first region has no name there.
-  const home = found === undefined || found === 'None' ? 'us-east-1' : found
   if (home !== region)
     throw wrong(`The given S3 object is not local to the region. The object must be located in ${region}.`)
   return { bucket, key, format, bytes: Number(object.headers['content-length'] ?? 0) }

@@ -7,6 +7,13 @@ import { deregisterImage, disableImageDeprecation, enableImageDeprecation } from
 import { describeImages } from './image-view.ts'
 import { registerImage } from './images.ts'
 import { cancelImportTask, describeImportSnapshotTasks, importSnapshot } from './import.ts'
+import {
+  abortMultipartUpload,
+  completeMultipartUpload,
+  createMultipartUpload,
+  uploadPart,
+} from './multipart.ts'
+import { headObject, listMultipartUploads, listParts } from './multipart-view.ts'
 import { terminateInstances } from './instance-life.ts'
 import { describeInstances } from './instance-view.ts'
 import { runInstances } from './instances.ts'
@@ -43,5 +50,12 @@ export const operations: Readonly<Record<string, Operation>> = {
   'ec2 ImportSnapshot': importSnapshot,
   'ec2 DescribeImportSnapshotTasks': describeImportSnapshotTasks,
   'ec2 CancelImportTask': cancelImportTask,
+  's3 CreateMultipartUpload': createMultipartUpload,
+  's3 UploadPart': uploadPart,
+  's3 CompleteMultipartUpload': completeMultipartUpload,
+  's3 AbortMultipartUpload': abortMultipartUpload,
+  's3 ListMultipartUploads': listMultipartUploads,
+  's3 ListParts': listParts,
+  's3 HeadObject': headObject,
   'servicequotas GetServiceQuota': getServiceQuota,
 }

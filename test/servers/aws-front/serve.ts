@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { authenticate } from './authentication.ts'
 import { authorize } from './authorization.ts'
+import { elsewhere } from './bucket-home.ts'
 import type { Answer, Call, FrontRequest } from './call.ts'
 import { dryRunSucceeded, isDryRun } from './dry-run.ts'
 import type { Faults, Strike } from './faults.ts'
@@ -69,6 +70,8 @@ async function answer(world: World, received: Received): Promise<Answer> {
   const call: Call = { ...received.call, caller }
   await authorize(call, world)
   needAllKnown(call, world)
+  const redirect = await elsewhere(call, world)
+  if (redirect) return redirect
   const operation = operations[`${call.service} ${call.action}`]
   if (operation) return operation(call, world)
   // Some operations of the emulator would not see that it is one, and do it.

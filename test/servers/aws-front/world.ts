@@ -2,6 +2,7 @@ import type { ImageRecord } from './images.ts'
 import type { ImportTask } from './import.ts'
 import type { InstanceRecord } from './instances.ts'
 import type { FrontSettings } from './settings.ts'
+import type { UploadRecord } from './multipart.ts'
 import type { SnapshotRecord } from './snapshots.ts'
 import { openTokens } from './tokens.ts'
 import type { Tokens } from './tokens.ts'
@@ -18,6 +19,10 @@ export interface World {
   readonly images: Map<string, ImageRecord>
   readonly instances: Map<string, InstanceRecord>
   readonly imports: Map<string, ImportTask>
+  /** Incomplete uploads to S3, by id. */
+  readonly uploads: Map<string, UploadRecord>
+  /** Of objects that were made of parts, by bucket/key. */
+  readonly checksums: Map<string, string>
   /** Region and name of every image → its id. */
   readonly imageNames: Map<string, string>
   /** Calls that each new thing stays unknown for, by id. */
@@ -34,6 +39,8 @@ export function openWorld(upstream: Upstream, settings: FrontSettings, account: 
     images: new Map(),
     instances: new Map(),
     imports: new Map(),
+    uploads: new Map(),
+    checksums: new Map(),
     imageNames: new Map(),
     unknown: new Map(),
   }
