@@ -14,6 +14,8 @@ export interface Cloud {
   readonly kind: CloudKind
   /** Looks at everything that a release would need and changes nothing. */
   doctor(ctx: Context): AsyncIterable<Finding>
+  /** The complete minimal rights that the configuration needs, in the cloud's own language, ready to paste. Asks nobody. */
+  policy?(): string
   readonly builders?: BuilderPool
   readonly images?: ImageStore
 }
@@ -24,6 +26,8 @@ export interface Finding {
   subject: string
   message: string
   hint?: string
+  /** Whole lines to paste somewhere, e.g. a policy. */
+  paste?: string
 }
 
 export interface BuilderPool {

@@ -60,10 +60,12 @@ function commandLine(): Command {
   program
     .command('doctor')
     .description('look at everything a release needs: inputs, this machine, clouds; change nothing')
+    .option('--policy', 'print the complete minimal policy for the clouds instead')
     .option('--json', 'machine-readable')
-    .action(async (options: { json?: boolean }) => {
-      const { doctorCommand } = await import('#src/commands/doctor.ts')
-      exitCode = await doctorCommand({ config: config(), json: options.json ?? false })
+    .action(async (options: { json?: boolean; policy?: boolean }) => {
+      const { doctorCommand, policyCommand } = await import('#src/commands/doctor.ts')
+      if (options.policy) exitCode = await policyCommand({ config: config() })
+      else exitCode = await doctorCommand({ config: config(), json: options.json ?? false })
     })
 
   program

@@ -23,7 +23,7 @@ export interface BootImage {
  */
 export async function bootImage(
   settings: AwsSettings,
-  spec: BuilderSpec,
+  spec: Pick<BuilderSpec, 'arch' | 'image'>,
   region: string,
   ctx: Context,
 ): Promise<BootImage> {

@@ -3,6 +3,7 @@ import { Agent as HttpsAgent } from 'node:https'
 import { EBSClient } from '@aws-sdk/client-ebs'
 import { EC2Client } from '@aws-sdk/client-ec2'
 import { IAMClient } from '@aws-sdk/client-iam'
+import { ServiceQuotasClient } from '@aws-sdk/client-service-quotas'
 import { S3Client } from '@aws-sdk/client-s3'
 import { SSMClient } from '@aws-sdk/client-ssm'
 import { STSClient } from '@aws-sdk/client-sts'
@@ -18,6 +19,7 @@ export interface RegionClients {
   /** Tries every call once: a call here is one block of many, and its retries are ours to pace. */
   readonly ebs: EBSClient
   readonly iam: IAMClient
+  readonly quotas: ServiceQuotasClient
   /** Tries every call once, too: the file behind a part has to be opened anew for each try. */
   readonly s3: S3Client
   readonly ssm: SSMClient
@@ -48,6 +50,7 @@ export function awsClients(configuration: AwsConfiguration): (region: string) =>
       () => new EBSClient({ ...common, maxAttempts: 1, requestHandler: answeredWithin(blockAnswerMs) }),
     )
     const iam = made(() => new IAMClient(patient))
+    const quotas = made(() => new ServiceQuotasClient(patient))
     const s3 = made(() => new S3Client({ ...common, ...bucketOptions(endpoint !== undefined) }))
     const ssm = made(() => new SSMClient(patient))
     const sts = made(() => new STSClient(patient))
@@ -64,6 +67,9 @@ export function awsClients(configuration: AwsConfiguration): (region: string) =>
       },
       get iam() {
         return iam()
+      },
+      get quotas() {
+        return quotas()
       },
       get s3() {
         return s3()

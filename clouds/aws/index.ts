@@ -6,6 +6,7 @@ import { createBuilderPool } from './builders.ts'
 import { awsClients } from './clients.ts'
 import type { AwsConfiguration } from './config.ts'
 import { doctor } from './doctor.ts'
+import { completePolicy } from './doctor/policy.ts'
 import { createImageStore } from './images.ts'
 import type { AwsSettings } from './settings.ts'
 
@@ -29,6 +30,7 @@ export async function createAwsCloud(
     name,
     kind: 'aws',
     doctor: (ctx) => doctor(settings, ctx),
+    policy: () => completePolicy(settings),
     builders: createBuilderPool(settings),
     images: createImageStore(settings),
   }

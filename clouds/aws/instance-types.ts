@@ -41,7 +41,8 @@ export async function instanceTypesFor(
   throw refused(settings, arch, `${region} has none of ${wanted.join(', ')}`)
 }
 
-async function describeTypes(
+/** Those of the types that the region has. */
+export async function describeTypes(
   settings: AwsSettings,
   names: readonly string[],
   region: string,

@@ -9,11 +9,7 @@ import { leaseMarks, tagsOf } from './tags.ts'
 /** https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html: before it is encoded. */
 const mostUserDataBytes = 16 * 1024
 
-/**
- * The request for one machine: everything that comes with it bears its marks from the beginning and goes when it goes,
- * its power-off ends it, it has no rights of its own, and what runs in containers there does not get to its metadata.
- * Same lease, same attempt, same keys: the same request to the byte.
- */
+/** The request for one machine. Same lease, same attempt, same keys: the same request to the byte. */
 export async function runRequest(
   request: FrozenRequest,
   attempt: Attempt,
@@ -21,18 +17,29 @@ export async function runRequest(
   spec: BuilderSpec,
   lease: Lease,
 ): Promise<RunInstancesCommandInput> {
+  const UserData = await userData(request, spec, lease)
+  return { ClientToken: token, ...machineRequest(request, attempt, lease), UserData }
+}
+
+/**
+ * What a machine is: everything that comes with it bears its marks from the beginning and goes when it goes,
+ * its power-off ends it, it has no rights of its own, and what runs in containers there does not get to its metadata.
+ */
+export function machineRequest(
+  request: FrozenRequest,
+  attempt: Attempt,
+  lease: Lease,
+): RunInstancesCommandInput {
   const { imageId, rootDevice, rootSize, securityGroups, address } = request
   const { instanceType, subnet, spot } = attempt
   const tags = tagsOf(leaseMarks(lease), machineName(lease), request.tags)
   const tagged: ResourceType[] = ['instance', 'volume', 'network-interface']
   if (spot) tagged.push('spot-instances-request')
   return {
-    ClientToken: token,
     ImageId: imageId,
     InstanceType: instanceType as RunInstancesCommandInput['InstanceType'],
     MinCount: 1,
     MaxCount: 1,
-    UserData: await userData(request, spec, lease),
     InstanceInitiatedShutdownBehavior: 'terminate',
     MetadataOptions: { HttpTokens: 'required', HttpPutResponseHopLimit: 1, HttpEndpoint: 'enabled' },
     BlockDeviceMappings: [

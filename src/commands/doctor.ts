@@ -29,8 +29,23 @@ export async function doctorCommand(options: { config: string | undefined; json:
       hint === undefined || severity === 'ok' ? message : `${message} — ${spelled(hint)}`,
     ])
     process.stdout.write(table(['CLOUD', '', 'WHAT', ''], rows))
+    for (const { cloud, paste } of found)
+      if (paste !== undefined) process.stdout.write(`\n${cloud}:\n${paste}\n`)
   }
   return found.some(({ severity }) => severity === 'error') ? 1 : 0
+}
+
+/** Prints the rights that each cloud needs for this configuration; asks no cloud for anything. */
+export async function policyCommand(options: { config: string | undefined }): Promise<number> {
+  const configuration = await loadConfiguration(options.config, process.cwd(), process.env, {
+    checkFiles: false,
+  })
+  for (const name of Object.keys(configuration.clouds)) {
+    const policy = (await openOneCloud(configuration, name)).policy?.()
+    if (policy === undefined) process.stderr.write(`${name}: needs no policy\n`)
+    else process.stdout.write(`${policy}\n`)
+  }
+  return 0
 }
 
 type Found = { cloud: string } & Finding

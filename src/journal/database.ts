@@ -72,9 +72,16 @@ export function openReadOnly(stateDirectory: string): DatabaseSync | undefined {
     database.close()
     return undefined
   } catch (error) {
+    if ((error as { errcode?: number }).errcode === hotRollbackJournal) return undefined
     throw journalBroken(file, error)
   }
 }
+
+/**
+ * SQLITE_READONLY_ROLLBACK (https://www.sqlite.org/rescode.html): there is something to roll back, which whoever only looks
+ * may not do. That only happens before the first switch to WAL, so the maker was killed before it had a table.
+ */
+const hotRollbackJournal = 776
 
 /** Journals of version 1 had neither epochs nor checksums. */
 function addColumns(database: DatabaseSync): void {

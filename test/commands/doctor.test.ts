@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { architectureNames } from '#arch/index.ts'
 import type { Cloud, Finding } from '#clouds/types.ts'
-import { doctorCommand } from '#src/commands/doctor.ts'
+import { doctorCommand, policyCommand } from '#src/commands/doctor.ts'
 import { hereFindings } from '#src/commands/doctor-here.ts'
 import { type Workspace, makeWorkspace } from '#test/config/workspace.ts'
 import { pushIndex } from '#test/registry/images.ts'
@@ -12,8 +12,13 @@ const doctors = new Map<string, () => AsyncIterable<Finding>>()
 vi.mock('#clouds/index.ts', async (original) => ({
   ...(await original<object>()),
   openCloud: (name: string): Promise<Cloud> =>
-    Promise.resolve({ name, kind: 'libvirt', doctor: () => doctors.get(name)!() }),
+    Promise.resolve({ name, kind: 'libvirt', doctor: () => doctors.get(name)!(), ...policyOf(name) }),
 }))
+
+/** Only the second cloud has rights to give. */
+function policyOf(name: string): Pick<Cloud, 'policy'> {
+  return name === 'spare' ? { policy: () => '{\n  "Statement": []\n}' } : {}
+}
 
 let registry: RegistryServer
 beforeAll(async () => {
@@ -133,4 +138,30 @@ test('too little space is a warning, a state directory that cannot be and a miss
   expect((await look(`${workspace.directory}/file/.factory`))[0]?.severity).toBe('error')
   const without = await look(workspace.directory, architectureNames, workspace.directory)
   expect(without.slice(1).map(({ severity }) => severity)).toEqual(['error', 'error'])
+})
+
+test('what is to be pasted comes in whole lines after the table', async () => {
+  await using workspace = await workspaceOf('base:1')
+  const paste = '{\n  "Action": ["ec2:RunInstances"]\n}'
+  doctors.set('spare', async function* () {
+    yield { severity: 'error', subject: 'rights', message: '1 is missing', paste }
+  })
+  const { text, exitCode } = await doctor(workspace, false)
+  expect(exitCode).toBe(1)
+  expect(text.endsWith(`\nspare:\n${paste}\n`)).toBe(true)
+  expect((await doctor(workspace)).found.find(({ cloud }) => cloud === 'spare')?.paste).toBe(paste)
+})
+
+test('--policy prints the rights of the clouds that have any, and asks no cloud for anything', async () => {
+  await using workspace = await workspaceOf('base:1')
+  const asked = () => {
+    throw new Error('nobody is to be asked')
+  }
+  doctors.set('lab', asked).set('spare', asked)
+  vi.spyOn(process, 'cwd').mockReturnValue(workspace.directory)
+  const out = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
+  const told = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  expect(await policyCommand({ config: undefined })).toBe(0)
+  expect(JSON.parse(out.mock.calls.join(''))).toEqual({ Statement: [] })
+  expect(told.mock.calls.join('')).toBe('lab: needs no policy\n')
 })

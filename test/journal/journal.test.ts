@@ -1,10 +1,10 @@
-import { mkdtempSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { execa } from 'execa'
 import { expect, test } from 'vitest'
-import { openJournal } from '#src/journal/journal.ts'
+import { openJournal, readJournal } from '#src/journal/journal.ts'
 import type { JournalRecord } from '#src/journal/records.ts'
 import { replay } from '#src/journal/replay.ts'
 
@@ -70,6 +70,26 @@ test('refuses a journal that a newer factory wrote', () => {
   using database = new DatabaseSync(join(directory, 'journal.sqlite'))
   database.prepare('INSERT INTO records (at, version, body) VALUES (1, 99, ?)').run('{}')
   expect(() => journal.read()).toThrow(expect.objectContaining({ code: 'journal-too-new' }))
+})
+
+test('whose maker was killed before it had a table is none yet for a reader, and is made whole by the next engine', () => {
+  const [made, killed] = [emptyDirectory(), emptyDirectory()]
+  {
+    // As it lies on the disk in the middle of a change without WAL: SQLite has written pages that it would roll back.
+    using database = new DatabaseSync(join(made, 'journal.sqlite'))
+    database.exec('PRAGMA cache_size = 1; CREATE TABLE filler (bytes); BEGIN')
+    for (let row = 0; row < 200; row += 1) database.exec('INSERT INTO filler VALUES (randomblob(4000))')
+    cpSync(made, killed, { recursive: true })
+    database.exec('ROLLBACK')
+  }
+  expect(readdirSync(killed)).toContain('journal.sqlite-journal')
+  {
+    using reader = readJournal(killed)
+    expect(reader.read()).toEqual([])
+  }
+  using journal = openJournal(killed)
+  journal.append(opened)
+  expect(journal.read()).toHaveLength(1)
 })
 
 test('says which file is broken when the journal is no database', async () => {

@@ -118,6 +118,7 @@ describe('a copied image', () => {
     const ids = await Promise.all([ec2.send(copy(source)), ec2.send(copy(source))])
     expect(ids[0]?.ImageId).toBe(ids[1]?.ImageId)
     const others: [string, Partial<CopyImageCommandInput>][] = [
+      ['DryRunOperation', { DryRun: true, Name: 'factory-2' }],
       ['IdempotentParameterMismatch', { Description: 'other' }],
       ['InvalidAMIName.Duplicate', { ClientToken: 'another' }],
       ['InvalidAMIID.NotFound', { ClientToken: 'another', SourceImageId: 'ami-0123456789abcdef0' }],

@@ -1,15 +1,22 @@
 import { EBSClient } from '@aws-sdk/client-ebs'
 import {
   CreateTagsCommand,
+  CreateVpcCommand,
   DescribeImagesCommand,
   DescribeVolumesCommand,
+  DescribeVpcsCommand,
   EC2Client,
   RunInstancesCommand,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2'
 import type { RunInstancesCommandInput } from '@aws-sdk/client-ec2'
-import { IAMClient, SimulatePrincipalPolicyCommand } from '@aws-sdk/client-iam'
+import {
+  IAMClient,
+  SimulatePrincipalPolicyCommand,
+  paginateSimulatePrincipalPolicy,
+} from '@aws-sdk/client-iam'
 import { GetBucketAclCommand, S3Client } from '@aws-sdk/client-s3'
+import { GetParameterCommand, PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm'
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts'
 import { expect, test } from 'vitest'
 import type { PolicyDocument, PolicyStatement } from './aws-front/policy.ts'
@@ -103,6 +110,10 @@ test('a dry run does nothing, also where the emulator would not see that it is o
       name: 'DryRunOperation',
     })
   expect(front.requests.filter(({ status }) => status === 412)).toHaveLength(3)
+  // moto has no check in this one and would make the network.
+  const network = new CreateVpcCommand({ CidrBlock: '10.9.0.0/16', DryRun: true })
+  await expect(ec2.send(network)).rejects.toMatchObject({ name: 'DryRunOperation' })
+  expect((await ec2.send(new DescribeVpcsCommand({}))).Vpcs).toHaveLength(1)
   const none = new TerminateInstancesCommand({ InstanceIds: ['i-0123456789abcdef0'], DryRun: true })
   await expect(ec2.send(none)).rejects.toMatchObject({ name: 'InvalidInstanceID.NotFound' })
 })
@@ -118,4 +129,30 @@ test('a condition on the tags of a resource is looked at', async () => {
   await expect(ec2.send(terminate)).rejects.toMatchObject({ name: 'UnauthorizedOperation' })
   front.settings.policy = ofOwner('us')
   await ec2.send(terminate)
+})
+
+test('simulations come in pages, and Systems Manager asks the same policy', async () => {
+  await using front = await aws.front({ pageSize: 2 })
+  const iam = new IAMClient(clientConfig(front))
+  const ActionNames = [
+    'ec2:RunInstances',
+    'ec2:CreateTags',
+    'ebs:StartSnapshot',
+    'ebs:PutSnapshotBlock',
+    's3:PutObject',
+  ]
+  const asked = { PolicySourceArn: `arn:aws:iam::${account}:user/factory`, ActionNames }
+  const found: (string | undefined)[] = []
+  for await (const page of paginateSimulatePrincipalPolicy({ client: iam }, asked)) {
+    expect(page.EvaluationResults?.length).toBeLessThanOrEqual(2)
+    found.push(...(page.EvaluationResults ?? []).map(({ EvalActionName }) => EvalActionName))
+  }
+  expect(found).toEqual(ActionNames)
+  const ssm = new SSMClient(clientConfig(front))
+  const parameter = { Name: '/images/debian', Value: baseImages.aarch64.id }
+  await ssm.send(new PutParameterCommand({ ...parameter, Type: 'String' }))
+  const ask = new GetParameterCommand({ Name: parameter.Name })
+  expect((await ssm.send(ask)).Parameter).toMatchObject(parameter)
+  front.settings.policy = policy(allow('ssm:*', `arn:aws:ssm:us-east-1:${account}:parameter/other/*`))
+  await expect(ssm.send(ask)).rejects.toMatchObject({ name: 'AccessDeniedException' })
 })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { cached } from '#test/lab/cache.ts'
 import { debianMirror } from '#test/lab/mirror.ts'
+import { alone } from './alone.ts'
 
 /** Images that stand in every region from the start, as Debian's own do; ids are the same in all regions. */
 export const baseImages = {
@@ -31,10 +32,13 @@ const deadlineMs = 5 * 60_000
 /** The path of a Debian with moto in it, for this machine's architecture; shared, so nobody writes to it. */
 export function motoTree(): Promise<string> {
   const images = JSON.stringify(publicImages(), undefined, 2)
-  return cached('moto', { suite, packages, images }, async (directory) => {
-    await install(directory)
-    await writeFile(join(directory, imagesFile), images)
-  })
+  // Test files start side by side; the first makes it for all.
+  return alone('moto-tree', () =>
+    cached('moto', { suite, packages, images }, async (directory) => {
+      await install(directory)
+      await writeFile(join(directory, imagesFile), images)
+    }),
+  )
 }
 
 async function install(directory: string): Promise<void> {

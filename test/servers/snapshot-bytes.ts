@@ -25,7 +25,6 @@ export async function writeSnapshot(
   let blocks = 0
   const pages = paginateListSnapshotBlocks({ client: ebs, pageSize: 100 }, { SnapshotId: snapshotId })
   for await (const page of pages) {
-    const blockBytes = page.BlockSize ?? 0
     sizeBytes = (page.VolumeSize ?? 0) * 1024 ** 3
     const waiting = [...(page.Blocks ?? [])]
     while (waiting.length > 0) {
@@ -34,7 +33,8 @@ export async function writeSnapshot(
           const command = new GetSnapshotBlockCommand({ SnapshotId: snapshotId, BlockIndex, BlockToken })
           const { BlockData } = await ebs.send(command)
           const bytes = (await BlockData?.transformToByteArray()) ?? new Uint8Array()
-          await raw.write(bytes, 0, bytes.length, Number(BlockIndex) * blockBytes)
+          // All blocks have the one size; moto says another one when it is asked itself.
+          await raw.write(bytes, 0, bytes.length, Number(BlockIndex) * bytes.length)
           blocks += 1
         }),
       )

@@ -1,5 +1,5 @@
 import type { Operation } from './call.ts'
-import { endOfDryRun } from './dry-run.ts'
+import { endOfDryRun, isDryRun } from './dry-run.ts'
 import { needFreeName, withName } from './image-names.ts'
 import { needImage } from './image-view.ts'
 import { keep } from './images.ts'
@@ -22,14 +22,14 @@ export const copyImage: Operation = async (call, world) => {
       code: 'InvalidAMIID.Unavailable',
       message: `The image ID '${sourceId}' is not available`,
     })
+  if (isDryRun(call)) needFreeName(world, region, name)
+  endOfDryRun(call)
   const id = await world.tokens.once({
     scope: `CopyImage ${region}`,
     token: parameters['ClientToken'],
     fingerprint: fingerprint(parameters),
     mismatch: idempotentMismatch,
     first: async () => {
-      needFreeName(world, region, name)
-      endOfDryRun(call)
       const { image: tags = {}, snapshot: snapshotTags = {} } = tagSpecifications(parameters)
       const made = await withName(world, region, name, async () =>
         text(

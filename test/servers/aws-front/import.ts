@@ -26,6 +26,8 @@ export interface ImportTask {
   progress: number
   pollsLeft: number
   snapshotId?: string
+  /** Under way since the last poll; two that ask at once wait for the same one. */
+  conversion?: Promise<string>
 }
 
 export const importSnapshot: Operation = async (call, world) => {
@@ -101,7 +103,7 @@ async function goOn(task: ImportTask, world: World): Promise<void> {
   task.progress = Math.min(99, Math.round(100 / (Math.max(task.pollsLeft, 0) + 1)))
   if (task.pollsLeft > 0) return
   const { status, statusMessage } = world.settings.importOutcome
-  if (status === 'completed') task.snapshotId = await importedSnapshot(task, world)
+  if (status === 'completed') task.snapshotId = await (task.conversion ??= importedSnapshot(task, world))
   task.status = status
   task.statusMessage = statusMessage
 }

@@ -1,0 +1,159 @@
+import { DescribeSecurityGroupsCommand, DescribeSubnetsCommand } from '@aws-sdk/client-ec2'
+import { CreateRoleCommand, IAMClient } from '@aws-sdk/client-iam'
+import { CreateBucketCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
+import { describe, expect, test } from 'vitest'
+import { permissionsFor } from '#clouds/aws/doctor/permissions.ts'
+import { completePolicy } from '#clouds/aws/doctor/policy.ts'
+import { testContext } from '#test/contract/shared.ts'
+import { type PolicyDocument, allowAll } from '#test/servers/aws-front/policy.ts'
+import { awsForTests } from '#test/servers/aws-test.ts'
+import { createAwsBuildersFixture } from './aws-builders-fixture.ts'
+import { everything, findings, missing } from './aws-doctor-findings.ts'
+
+const aws = awsForTests()
+
+describe('a bucket that images pass through', () => {
+  const through = { ...everything, method: 's3', bucket: 'factory-doctor-test' }
+
+  async function withBucket(endpoint: string) {
+    const common = { endpoint, region: 'us-east-1' }
+    const s3 = new S3Client({ ...common, forcePathStyle: true })
+    await s3.send(new CreateBucketCommand({ Bucket: through.bucket }))
+    const role = { RoleName: 'vmimport', AssumeRolePolicyDocument: '{}' }
+    await new IAMClient(common).send(new CreateRoleCommand(role))
+    return {
+      uploads: async () =>
+        (await s3.send(new ListMultipartUploadsCommand({ Bucket: through.bucket }))).Uploads ?? [],
+    }
+  }
+
+  test('needs other rights, all of which are in the complete policy, and is as empty afterwards as before', async () => {
+    await using front = await aws.front()
+    await using fixture = await createAwsBuildersFixture(front.endpoint)
+    const bucket = await withBucket(front.endpoint)
+    const settings = fixture.settings(through)
+    front.settings.policy = JSON.parse(completePolicy(settings)) as PolicyDocument
+    const found = await findings(settings)
+    expect(found.filter(({ severity }) => severity !== 'ok')).toEqual([])
+    expect(found).toContainEqual({
+      severity: 'ok',
+      subject: 'bucket factory-doctor-test',
+      message: 'is in us-east-1, to be read by vmimport',
+    })
+    expect(permissionsFor(settings.configuration).map(({ action }) => action)).not.toContain(
+      'ebs:StartSnapshot',
+    )
+    front.settings.policy = allowAll
+    expect(await bucket.uploads()).toEqual([])
+  })
+
+  test('rights that are missing are named with all others', async () => {
+    await using front = await aws.front()
+    await using fixture = await createAwsBuildersFixture(front.endpoint)
+    await withBucket(front.endpoint)
+    const settings = fixture.settings(through)
+    const complete = JSON.parse(completePolicy(settings)) as { Statement: { Action: string[] }[] }
+    const actions = permissionsFor(settings.configuration)
+      .map(({ action }) => action)
+      .filter((action) => !action.startsWith('iam:Simulate') && action !== 'iam:GetRole')
+    for (const rest of [0, 1, 2, 3]) {
+      const lacking = actions.filter((_, index) => index % 4 === rest)
+      const Statement = complete.Statement.map((statement) => ({
+        ...statement,
+        Action: statement.Action.filter((action) => !lacking.includes(action)),
+      }))
+      front.settings.policy = { Statement } as unknown as PolicyDocument
+      expect(missing(await findings(settings))).toEqual(lacking.toSorted())
+    }
+  })
+
+  test('that is not there is told', async () => {
+    await using front = await aws.front()
+    await using fixture = await createAwsBuildersFixture(front.endpoint)
+    const found = await findings(fixture.settings(through))
+    expect(found.find(({ subject }) => subject === 'bucket factory-doctor-test')).toMatchObject({
+      severity: 'error',
+      hint: expect.stringContaining('aws s3 mb'),
+    })
+  })
+})
+
+describe('the account', () => {
+  test('wrong keys are the only finding: everything else would fail for the same reason', async () => {
+    await using front = await aws.front({ credentials: [{ accessKeyId: 'other', secretAccessKey: 'other' }] })
+    await using fixture = await createAwsBuildersFixture(front.endpoint)
+    const found = await findings(fixture.settings())
+    expect(found).toMatchObject([{ severity: 'error', subject: 'account in us-east-1' }])
+    expect(found[0]?.hint).toContain('aws sso login')
+  })
+
+  test('a clock that is off is told, with the direction', async () => {
+    await using front = await aws.front({ clockSkewMs: 120_000 })
+    await using fixture = await createAwsBuildersFixture(front.endpoint)
+    expect(await findings(fixture.settings())).toContainEqual(
+      expect.objectContaining({
+        severity: 'warning',
+        subject: 'clock',
+        message: expect.stringMatching(/^this machine is 2 min.* behind AWS$/),
+      }),
+    )
+  })
+
+  test('a base image and an instance type that do not fit, and a subnet that is not there, are told together', async () => {
+    await using front = await aws.front()
+    await using fixture = await createAwsBuildersFixture(front.endpoint)
+    const found = await findings(
+      fixture.settings({
+        base: { x86_64: { ami: 'ami-0123456789abcdef0' }, aarch64: { ami: 'ami-0a1b2c3d4e5f60003' } },
+        subnets: ['subnet-0123456789abcdef0'],
+      }),
+    )
+    const errors = found.filter(({ severity }) => severity === 'error')
+    expect(errors.map(({ subject }) => subject)).toEqual([
+      'x86_64 builders in us-east-1',
+      'aarch64 builders in us-east-1',
+      'subnets in us-east-1',
+    ])
+    expect(errors[0]?.message).toContain('ami-0123456789abcdef0')
+    expect(errors[1]?.message).toContain('subnet-0123456789abcdef0')
+  })
+
+  test('a quota that leaves too few processors is told with the command that asks for more', async () => {
+    await using front = await aws.front()
+    await using fixture = await createAwsBuildersFixture(front.endpoint)
+    await fixture.pool().acquire(fixture.spec, fixture.newLease(), testContext())
+    const onDemand = async (quota: number) => {
+      front.settings.quotas['ec2/L-1216C47A'] = quota
+      const found = await findings(fixture.settings())
+      return found.find(({ subject }) => subject === 'on-demand processors in us-east-1')
+    }
+    const needs = 'one machine of m5.large and one of m6g.large needs 4'
+    expect(await onDemand(6)).toMatchObject({ severity: 'ok', message: `4 of 6 are free; ${needs}` })
+    expect(await onDemand(4)).toMatchObject({ severity: 'warning', message: `2 of 4 are free; ${needs}` })
+    expect(await onDemand(2)).toMatchObject({
+      severity: 'error',
+      message: `0 of 2 are free; ${needs}`,
+      hint: expect.stringContaining('--quota-code L-1216C47A --desired-value 6'),
+    })
+  })
+
+  test('a security group that lets no SSH in is told with the command that would', async () => {
+    await using front = await aws.front()
+    await using fixture = await createAwsBuildersFixture(front.endpoint)
+    const { SecurityGroups = [] } = await fixture.ec2().send(new DescribeSecurityGroupsCommand({}))
+    const { Subnets = [] } = await fixture.ec2().send(new DescribeSubnetsCommand({}))
+    const group = SecurityGroups.find(({ GroupName }) => GroupName === 'default')!.GroupId!
+    const found = await findings(
+      fixture.settings({ securityGroups: [group], subnets: [Subnets[0]!.SubnetId!] }),
+    )
+    expect(found.find(({ subject }) => subject === 'security groups in us-east-1')).toMatchObject({
+      severity: 'error',
+      message: `${group} let no SSH in`,
+      hint: expect.stringContaining('authorize-security-group-ingress'),
+    })
+    expect(found.find(({ subject }) => subject === 'subnets in us-east-1')).toMatchObject({
+      severity: 'ok',
+      message: expect.stringMatching(/has \d+ free addresses/),
+    })
+  })
+})
