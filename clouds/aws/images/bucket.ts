@@ -53,7 +53,7 @@ export async function checkBucket(bucket: Bucket, role: string, ctx: Context): P
     try {
       await bucket.clients.iam.send(new GetRoleCommand({ RoleName: role }), options)
     } catch (error) {
-      if (awsErrorName(error) === 'NoSuchEntityException') throw missingRole(role, bucket, error)
+      if (awsErrorName(error).startsWith('NoSuchEntity')) throw missingRole(role, bucket, error)
       // Not being allowed to look says nothing about the role.
       if (!/^(AccessDenied|UnauthorizedOperation)/.test(awsErrorName(error))) throw error
     }

@@ -6,6 +6,7 @@ import {
   paginateDescribeImportSnapshotTasks,
 } from '@aws-sdk/client-ec2'
 import type { Context } from '#src/context.ts'
+import { answered } from './answer.ts'
 import type { Bucket } from './bucket.ts'
 import { call } from '../call.ts'
 import type { RegionClients } from '../clients.ts'
@@ -47,14 +48,15 @@ export async function startImport(
   ctx: Context,
 ): Promise<string> {
   const { clients, region } = bucket
-  const answer = await call('starting an import', region, ctx, async (options) => {
+  const what = 'starting an import'
+  const answer = await call(what, region, ctx, async (options) => {
     try {
       return await clients.ec2.send(new ImportSnapshotCommand(request), options)
     } catch (error) {
       throw importRefused(error, request.RoleName, bucket) ?? error
     }
   })
-  return answer.ImportTaskId!
+  return answered(answer.ImportTaskId, what, region)
 }
 
 /**

@@ -5,6 +5,7 @@ import {
   paginateListObjectsV2,
 } from '@aws-sdk/client-s3'
 import type { Context } from '#src/context.ts'
+import { answered } from './answer.ts'
 import { type Bucket, bucketCall } from './bucket.ts'
 import { awsErrorName } from '../failures.ts'
 import { everyItem } from '../pages.ts'
@@ -21,20 +22,25 @@ export interface StoredObject {
 
 /** All complete objects below a prefix, all pages. */
 export async function objectsBelow(bucket: Bucket, prefix: string, ctx: Context): Promise<ListedObject[]> {
-  return await bucketCall('listing the bucket', bucket, ctx, async ({ abortSignal }) => {
+  const what = 'listing the bucket'
+  return await bucketCall(what, bucket, ctx, async ({ abortSignal }) => {
     const query = { Bucket: bucket.bucket, Prefix: prefix }
     const pages = paginateListObjectsV2({ client: bucket.s3 }, query, { abortSignal })
-    return await everyItem(pages, ({ Contents }) => Contents)
+    return await everyItem(pages, ({ Name, Contents }) => {
+      answered(Name, what, bucket.region)
+      return Contents
+    })
   })
 }
 
 /** Undefined when there is none. */
 export async function objectAt(bucket: Bucket, key: string, ctx: Context): Promise<StoredObject | undefined> {
   const request = new HeadObjectCommand({ Bucket: bucket.bucket, Key: key, ChecksumMode: 'ENABLED' })
-  return await bucketCall(`looking at ${key}`, bucket, ctx, async (options) => {
+  const what = `looking at ${key}`
+  return await bucketCall(what, bucket, ctx, async (options) => {
     try {
       const { ContentLength, ChecksumSHA256, ETag, LastModified } = await bucket.s3.send(request, options)
-      const identity = `${ETag} ${LastModified?.toISOString()}`
+      const identity = `${answered(ETag, what, bucket.region)} ${LastModified?.toISOString()}`
       return {
         key,
         sizeBytes: ContentLength ?? 0,

@@ -1,5 +1,6 @@
 import { UploadPartCommand } from '@aws-sdk/client-s3'
 import type { Context } from '#src/context.ts'
+import { answered } from './answer.ts'
 import type { Bucket } from './bucket.ts'
 import { bucketFailure } from './bucket-failures.ts'
 import { awsErrorName, awsFailure } from '../failures.ts'
@@ -63,7 +64,7 @@ async function send(
   const abortSignal = AbortSignal.any([ctx.signal, unreadable.signal, AbortSignal.timeout(attemptMs)])
   try {
     const { ETag } = await bucket.s3.send(request, { abortSignal })
-    return ETag!
+    return answered(ETag, `sending part ${part.number} of ${upload.key}`, bucket.region)
   } catch (error) {
     throw unreadable.signal.aborted ? unreadable.signal.reason : error
   } finally {

@@ -3,6 +3,7 @@ import type { ImageKey } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
+import { answered } from './answer.ts'
 import { type Bucket, bucketCall } from './bucket.ts'
 import { uploadGone } from './bucket-failures.ts'
 import { contentPrefix, objectKey } from './bucket-keys.ts'
@@ -13,7 +14,7 @@ import { checksumOfParts, digestOfPart, partsOf } from './parts.ts'
 import { sendParts } from './send-parts.ts'
 import { type Upload, beginUpload, listedParts, uploadsBelow } from './uploads.ts'
 
-/** More fill no line; each holds a megabyte of its file in memory. */
+/** More fill no line; each holds some hundred kilobytes of its file in memory. */
 const mostPartsAtOnce = 8
 
 /** The artifact as an object in the bucket: one that is there is taken, an upload that was begun is gone on with. */
@@ -43,9 +44,11 @@ async function complete(bucket: Bucket, upload: Upload, Parts: CompletedPart[], 
     MultipartUpload: { Parts },
     IfNoneMatch: '*',
   })
-  await bucketCall(`completing ${upload.key}`, bucket, ctx, async (options) => {
+  const what = `completing ${upload.key}`
+  await bucketCall(what, bucket, ctx, async (options) => {
     try {
-      await bucket.s3.send(request, options)
+      const { ETag } = await bucket.s3.send(request, options)
+      answered(ETag, what, bucket.region)
     } catch (error) {
       // Done already, by a call whose answer was lost or by somebody else: the look at the object that follows tells.
       if (!/^(PreconditionFailed|NoSuchUpload)$/.test(awsErrorName(error))) throw error

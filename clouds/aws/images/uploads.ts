@@ -3,13 +3,13 @@ import {
   CreateMultipartUploadCommand,
   ListMultipartUploadsCommand,
   type ListMultipartUploadsCommandOutput,
+  ListPartsCommand,
   type Part as ListedPart,
-  paginateListParts,
 } from '@aws-sdk/client-s3'
 import type { Context } from '#src/context.ts'
+import { answered } from './answer.ts'
 import { type Bucket, bucketCall } from './bucket.ts'
 import { awsErrorName } from '../failures.ts'
-import { everyItem } from '../pages.ts'
 
 /** A multipart upload that is not complete. */
 export interface Upload {
@@ -44,9 +44,12 @@ async function uploadsPage(
     ...(before?.NextKeyMarker && { KeyMarker: before.NextKeyMarker }),
     ...(before?.NextUploadIdMarker && { UploadIdMarker: before.NextUploadIdMarker }),
   })
-  return await bucketCall('listing unfinished uploads', bucket, ctx, (options) =>
-    bucket.s3.send(request, options),
-  )
+  const what = 'listing unfinished uploads'
+  return await bucketCall(what, bucket, ctx, async (options) => {
+    const page = await bucket.s3.send(request, options)
+    answered(page.Bucket, what, bucket.region)
+    return page
+  })
 }
 
 /** Each part's own sha256 is kept with it, and is how a later run knows which parts it need not send. */
@@ -57,38 +60,60 @@ export async function beginUpload(bucket: Bucket, key: string, ctx: Context): Pr
     ChecksumAlgorithm: 'SHA256',
     ContentType: 'application/octet-stream',
   })
-  const { UploadId } = await bucketCall(`beginning to send ${key}`, bucket, ctx, (options) =>
-    bucket.s3.send(request, options),
-  )
-  return { key, id: UploadId! }
+  const what = `beginning to send ${key}`
+  const id = await bucketCall(what, bucket, ctx, async (options) => {
+    const { UploadId } = await bucket.s3.send(request, options)
+    return answered(UploadId, what, bucket.region)
+  })
+  return { key, id }
 }
 
-/** The parts that an upload has got, all pages; undefined when the upload is not there (any more). */
+/**
+ * The parts that an upload has got, all pages; undefined when the upload is not there (any more). The SDK's own paginator
+ * takes the marker of the last page for one more page, and would go round for ever.
+ */
 export async function listedParts(
   bucket: Bucket,
   { key, id }: Upload,
   ctx: Context,
 ): Promise<ListedPart[] | undefined> {
-  return await bucketCall(`looking at what ${key} has got`, bucket, ctx, async ({ abortSignal }) => {
-    const query = { Bucket: bucket.bucket, Key: key, UploadId: id }
-    try {
-      const pages = paginateListParts({ client: bucket.s3 }, query, { abortSignal })
-      return await everyItem(pages, ({ Parts }) => Parts)
-    } catch (error) {
-      if (awsErrorName(error) === 'NoSuchUpload') return undefined
-      throw error
-    }
-  })
+  const what = `looking at what ${key} has got`
+  const parts: ListedPart[] = []
+  let marker: string | undefined
+  do {
+    const request = new ListPartsCommand({
+      Bucket: bucket.bucket,
+      Key: key,
+      UploadId: id,
+      ...(marker && { PartNumberMarker: marker }),
+    })
+    const page = await bucketCall(what, bucket, ctx, (options) =>
+      orGone(async () => {
+        const answer = await bucket.s3.send(request, options)
+        answered(answer.UploadId, what, bucket.region)
+        return answer
+      }),
+    )
+    if (!page) return undefined
+    parts.push(...(page.Parts ?? []))
+    marker = page.IsTruncated ? page.NextPartNumberMarker : undefined
+  } while (marker)
+  return parts
 }
 
 /** "Not there" is success. */
 export async function abortUpload(bucket: Bucket, { key, id }: Upload, ctx: Context): Promise<void> {
   const request = new AbortMultipartUploadCommand({ Bucket: bucket.bucket, Key: key, UploadId: id })
-  await bucketCall(`giving up the upload of ${key}`, bucket, ctx, async (options) => {
-    try {
-      await bucket.s3.send(request, options)
-    } catch (error) {
-      if (awsErrorName(error) !== 'NoSuchUpload') throw error
-    }
-  })
+  await bucketCall(`giving up the upload of ${key}`, bucket, ctx, (options) =>
+    orGone(() => bucket.s3.send(request, options)),
+  )
+}
+
+async function orGone<T>(look: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await look()
+  } catch (error) {
+    if (awsErrorName(error) === 'NoSuchUpload') return undefined
+    throw error
+  }
 }

@@ -3,18 +3,25 @@ import { inside, needUpload } from './multipart.ts'
 import type { UploadRecord } from './multipart.ts'
 import { escapeXml } from './xml.ts'
 
-/** With the checksums that moto does not keep, in pages as small as the test wants them. */
+/** With the checksums that moto does not keep, and in right pages: moto takes a part's number for its place in the list. */
 export const listParts: Operation = async (call, world) => {
   const { checksums } = needUpload(call, world)
-  const { pageSize } = world.settings
-  const url = pageSize === undefined ? call.url : `${call.url}&max-parts=${pageSize}`
+  const { uploadId = '', 'part-number-marker': marker = '0' } = call.parameters
+  const url = call.url.replace(/\?.*/, `?uploadId=${uploadId}`)
   const answer = await world.upstream.forward({ ...call, url })
-  const body = String(answer.body).replaceAll(/<Part>.*?<\/Part>/gs, (part) => {
-    const checksum = checksums.get(Number(inside(part, 'PartNumber')))
-    return checksum === undefined
-      ? part
-      : part.replace('</Part>', `<ChecksumSHA256>${checksum}</ChecksumSHA256></Part>`)
-  })
+  const all = [...String(answer.body).matchAll(/<Part>.*?<\/Part>/gs)].map(([part]) => ({
+    number: Number(inside(part, 'PartNumber')),
+    part,
+  }))
+  const left = all.filter(({ number }) => number > Number(marker))
+  const page = left.slice(0, world.settings.pageSize ?? 1000)
+  const shownParts = page.map(({ number, part }) =>
+    part.replace('</Part>', `<ChecksumSHA256>${checksums.get(number) ?? ''}</ChecksumSHA256></Part>`),
+  )
+  const next = `<NextPartNumberMarker>${page.at(-1)?.number ?? 0}</NextPartNumberMarker>`
+  const body = `<?xml version="1.0" encoding="UTF-8"?>
+<ListPartsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><UploadId>${uploadId}</UploadId>
+<IsTruncated>${page.length < left.length}</IsTruncated>${next}${shownParts.join('')}</ListPartsResult>`
   return withBody(answer, body)
 }
 
