@@ -1,12 +1,12 @@
 import { open, stat } from 'node:fs/promises'
 import { CompleteSnapshotCommand, StartSnapshotCommand } from '@aws-sdk/client-ebs'
-import { blockBytes } from '#clouds/aws/blocks.ts'
+import { blockBytes } from '#clouds/aws/images/blocks.ts'
 import { awsClients } from '#clouds/aws/clients.ts'
 import { awsConfiguration } from '#clouds/aws/config.ts'
-import { createPace } from '#clouds/aws/pace.ts'
-import { digestOf, putBlock } from '#clouds/aws/put-block.ts'
-import { sendBlocks } from '#clouds/aws/send-blocks.ts'
-import { openSentBlocks } from '#clouds/aws/sent-blocks.ts'
+import { createPace } from '#clouds/aws/images/pace.ts'
+import { digestOf, putBlock } from '#clouds/aws/images/put-block.ts'
+import { sendBlocks } from '#clouds/aws/images/send-blocks.ts'
+import { openSentBlocks } from '#clouds/aws/images/sent-blocks.ts'
 import { testContext } from '#test/contract/cloud.ts'
 
 /** One snapshot of a disk, as the factory sends it or, to compare, block by block with all holes; arguments as below. */

@@ -150,9 +150,11 @@ describe('what a builder must not get away with', () => {
   })
 
   test('a compressed stream with a byte flipped', async () => {
-    const program = `if [ "$*" = "-q -1 -c" ]; then real "$@"; else real "$@" | { head -c 4000; head -c 1 >/dev/null; printf X; cat; }; fi`
+    const program = `if [ "$*" = "-q -1 -c" ]; then real "$@"; else real "$@" | { head -c 4000; head -c 1 | LC_ALL=C tr '\\0-\\377' '\\1-\\377\\0'; cat; }; fi`
     await using server = await startSshServer({ lies: { zstd: program } })
-    const { error, left } = await bring(server, await packedSource(server), { maxAttempts: 1 })
+    const disk = join(server.directory, 'disk.raw')
+    const source = await sparse(disk, 64 * MiB, [[MiB, randomBytes(8 * MiB)]])
+    const { error, left } = await bring(server, source, { maxAttempts: 1 })
     expect(error).toMatchObject({ code: 'artifact-corrupt', message: expect.stringContaining('unpack') })
     expect(left).toEqual([])
   })

@@ -6,7 +6,7 @@ import { CompleteSnapshotCommand, EBSClient, StartSnapshotCommand } from '@aws-s
 import { DescribeSnapshotsCommand, EC2Client, RegisterImageCommand } from '@aws-sdk/client-ec2'
 import { execa } from 'execa'
 import { type AwsConfiguration, awsConfiguration } from '#clouds/aws/config.ts'
-import { amiName } from '#clouds/aws/image-marks.ts'
+import { amiName } from '#clouds/aws/images/image-marks.ts'
 import { createAwsCloud } from '#clouds/aws/index.ts'
 import type { Cloud, ImageKey } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import { builderAddress, jumpCommand } from '#clouds/aws/address.ts'
-import { attemptOf, attemptsFor, clientToken } from '#clouds/aws/attempts.ts'
+import { builderAddress, jumpCommand } from '#clouds/aws/builders/address.ts'
+import { attemptOf, attemptsFor, clientToken } from '#clouds/aws/builders/attempts.ts'
 import { awsClients } from '#clouds/aws/clients.ts'
 import { awsConfiguration } from '#clouds/aws/config.ts'
-import { offers } from '#clouds/aws/offers.ts'
+import { offers } from '#clouds/aws/builders/offers.ts'
 import type { AwsSettings } from '#clouds/aws/settings.ts'
-import { testAddress } from '#clouds/aws/test-addresses.ts'
+import { testAddress } from '#clouds/aws/builders/test-addresses.ts'
 
 const subnets = ['subnet-0000000a', 'subnet-0000000b']
 

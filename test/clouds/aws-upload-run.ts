@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
-import { bucketOf } from '#clouds/aws/bucket.ts'
+import { bucketOf } from '#clouds/aws/images/bucket.ts'
 import { awsClients } from '#clouds/aws/clients.ts'
-import { uploadArtifact } from '#clouds/aws/upload.ts'
+import { uploadArtifact } from '#clouds/aws/images/upload.ts'
 import { testContext } from '#test/contract/cloud.ts'
 
 /** An upload in a process of its own; its arguments are one JSON text, its answer is the most memory that it ever had. */

@@ -1,6 +1,6 @@
 import { DescribeSubnetsCommand, DescribeNetworkInterfacesCommand } from '@aws-sdk/client-ec2'
 import { expect, test } from 'vitest'
-import { freezeRequest } from '#clouds/aws/freeze.ts'
+import { freezeRequest } from '#clouds/aws/builders/freeze.ts'
 import { marksOf } from '#clouds/aws/tags.ts'
 import { gather, testContext } from '#test/contract/shared.ts'
 import { awsForTests } from '#test/servers/aws-test.ts'

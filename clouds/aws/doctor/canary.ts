@@ -3,7 +3,7 @@ import { CompleteSnapshotCommand, PutSnapshotBlockCommand, StartSnapshotCommand 
 import type { Context } from '#src/context.ts'
 import { asFactoryError } from '#src/errors.ts'
 import type { AwsSettings } from '../settings.ts'
-import { deleteSnapshot, snapshotById } from '../snapshots.ts'
+import { deleteSnapshot, snapshotById } from '../images/snapshots.ts'
 import { leaseMarks, tagsOf } from '../tags.ts'
 import { until } from '../wait.ts'
 import { nothing, registerDryRun, snapshotDryRuns } from './dry-runs.ts'

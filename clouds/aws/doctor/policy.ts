@@ -1,4 +1,4 @@
-import { ownerPrefix } from '../bucket-keys.ts'
+import { ownerPrefix } from '../images/bucket-keys.ts'
 import type { AwsSettings } from '../settings.ts'
 import { tagName } from '../tags.ts'
 import { type Permission, importService, permissionsFor } from './permissions.ts'

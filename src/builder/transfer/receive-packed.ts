@@ -49,12 +49,19 @@ export async function receivePacked(receipt: Receipt): Promise<FetchedFile> {
     )
   } catch (error) {
     failure = error
+    // Else the sender, whom we stop reading, would end with a failure of its own and hide this one.
+    if (isDamaged(error)) stop.abort(corrupt(remotePath, 'it does not unpack', error))
     if (error instanceof FactoryError) stop.abort(error)
   }
   const sent = await senderDigest(sender, remotePath, signal, failure)
   if (failure !== undefined) throw corrupt(remotePath, 'it does not unpack', failure)
   if (hash.digest('hex') !== sent) throw corrupt(remotePath, 'its sha256 is not what the builder says')
   return fetched as FetchedFile
+}
+
+/** Whether zstd found other bytes than were packed; a stream that ends too early is another thing. */
+function isDamaged(error: unknown): boolean {
+  return String((error as { code?: unknown }).code).startsWith('ZSTD_error_')
 }
 
 async function writeExtents(

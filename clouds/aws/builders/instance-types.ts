@@ -1,0 +1,72 @@
+import { type InstanceTypeInfo, paginateDescribeInstanceTypes } from '@aws-sdk/client-ec2'
+import { type ArchitectureName, architectures } from '#arch/index.ts'
+import type { Context } from '#src/context.ts'
+import { FactoryError } from '#src/errors.ts'
+import { call } from '../call.ts'
+import type { AwsArchitecture } from '../config.ts'
+import { everyItem } from '../pages.ts'
+import type { AwsSettings } from '../settings.ts'
+
+/** Four processors, eight GiB of memory or more: what osbuild is content with. Newer generations first, older where those are full. */
+const usualTypes: Readonly<Record<AwsArchitecture, readonly string[]>> = {
+  x86_64: ['m7i.xlarge', 'm6i.xlarge', 'm5.xlarge', 'c6i.xlarge', 'c5.xlarge'],
+  aarch64: ['m7g.xlarge', 'm6g.xlarge', 'c7g.xlarge', 'c6g.xlarge'],
+}
+
+/**
+ * The instance types to ask for, the preferred one first: those of the configuration, else the usual ones that the region
+ * has. Throws `aws-instance-type` when one of the configuration is for another architecture, or is not to be had where
+ * builders are rented.
+ */
+export async function instanceTypesFor(
+  settings: AwsSettings,
+  arch: ArchitectureName,
+  region: string,
+  ctx: Context,
+): Promise<string[]> {
+  const { configuration } = settings
+  const configured = configuration.instanceTypes[arch as AwsArchitecture]
+  const wanted = configured ?? usualTypes[arch as AwsArchitecture] ?? []
+  const offered = await describeTypes(settings, wanted, region, ctx)
+  const usable: string[] = []
+  for (const type of wanted) {
+    const known = offered.get(type)
+    const made = known?.ProcessorInfo?.SupportedArchitectures ?? []
+    if (known && made.includes(architectures[arch].ec2!)) usable.push(type)
+    else if (known) throw refused(settings, arch, `${type} is for ${made.join(' and ')}`)
+    else if (configured && region === configuration.region)
+      throw refused(settings, arch, `${region} has no ${type}`)
+  }
+  if (usable.length > 0) return usable
+  throw refused(settings, arch, `${region} has none of ${wanted.join(', ')}`)
+}
+
+/** Those of the types that the region has. */
+export async function describeTypes(
+  settings: AwsSettings,
+  names: readonly string[],
+  region: string,
+  ctx: Context,
+): Promise<ReadonlyMap<string, InstanceTypeInfo>> {
+  const { ec2 } = settings.clients(region)
+  // By a filter and not by name: one unknown name would fail the whole call.
+  const Filters = [{ Name: 'instance-type', Values: [...names] }]
+  const paging = { client: ec2, pageSize: Math.min(settings.pageSize ?? 100, 100) }
+  const found = await call('looking at instance types', region, ctx, ({ abortSignal }) =>
+    everyItem(
+      paginateDescribeInstanceTypes(paging, { Filters }, { abortSignal }),
+      ({ InstanceTypes }) => InstanceTypes,
+    ),
+  )
+  return new Map(found.map((type) => [String(type.InstanceType), type]))
+}
+
+function refused(settings: AwsSettings, arch: ArchitectureName, what: string): FactoryError {
+  const key = `clouds.${settings.name}.instanceTypes.${arch}`
+  return new FactoryError({
+    code: 'aws-instance-type',
+    message: `${key} cannot be what ${arch} machines are rented as: ${what}`,
+    hint: `Name types for ${architectures[arch].ec2 ?? arch}: aws ec2 describe-instance-types --filters Name=processor-info.supported-architecture,Values=${architectures[arch].ec2 ?? arch}`,
+    class: 'user',
+  })
+}
