@@ -8,6 +8,8 @@ import {
   ListObjectsV2Command,
   S3Client,
 } from '@aws-sdk/client-s3'
+import { awsClients } from '#clouds/aws/clients.ts'
+import { completePolicy } from '#clouds/aws/doctor/policy.ts'
 import type { AwsConfiguration } from '#clouds/aws/config.ts'
 import type { ImageKey } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
@@ -28,6 +30,8 @@ export interface AwsBucketFixture extends AwsImagesFixture {
   killPublish(artifact: Artifact, key: ImageKey, when?: number | Promise<unknown>): Promise<void>
   /** What is in the bucket: whole objects and unfinished uploads. */
   inBucket(): Promise<string[]>
+  /** What `factory doctor --policy` would print. */
+  completePolicy(): string
   /** Has every import go on until it has ended. */
   endImports(): Promise<void>
 }
@@ -66,6 +70,12 @@ export async function createAwsBucketFixture(
       const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: bucket }))
       const { Uploads = [] } = await s3.send(new ListMultipartUploadsCommand({ Bucket: bucket }))
       return [...Contents, ...Uploads].map(({ Key = '' }) => Key)
+    },
+    completePolicy() {
+      const { owner, stateDirectory, configuration } = fixture
+      const regions = [configuration.region]
+      const clients = awsClients(configuration)
+      return completePolicy({ name: 'test', owner, configuration, regions, clients, stateDirectory })
     },
     async endImports() {
       const ec2 = new EC2Client({ endpoint: front.endpoint, region: mainRegion })

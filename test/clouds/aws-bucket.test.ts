@@ -162,6 +162,28 @@ describe('what a publish by way of a bucket left', () => {
     expect(await fixture.inBucket()).toEqual([])
   })
 
+  test('is found and removed with exactly the rights that the doctor lists, and so is all else done', async () => {
+    const { policy } = front.settings
+    front.settings.policy = JSON.parse(fixture.completePolicy()) as typeof policy
+    try {
+      const image = await publish(await fixture.newArtifact(8 * MiB))
+      const artifact = await fixture.newArtifact(8 * MiB)
+      const stall = front.inject({ action: 'DescribeImportSnapshotTasks', after: 1, effect: stalled() })
+      await fixture.killPublish(artifact, await keyOf(artifact), stall.happened)
+      stall.remove()
+      await fixture.endImports()
+      const { images } = await fixture.open()
+      const left = await leftovers()
+      expect(left.map(({ state }) => state).toSorted()).toEqual(['completed', 'whole'])
+      for (const each of left) await images!.discard(each, testContext())
+      await images!.remove(image, testContext())
+      expect(await leftovers()).toEqual([])
+      expect(front.requests.filter(({ refusal }) => /Unauthorized|Denied/.test(refusal ?? ''))).toEqual([])
+    } finally {
+      front.settings.policy = policy
+    }
+  })
+
   test('ends so long after its last part, not after its beginning', async () => {
     const artifact = await fixture.newArtifact()
     const key = await keyOf(artifact)

@@ -28,6 +28,7 @@ export interface AwsImagesFixture extends AsyncDisposable {
   readonly owner: string
   readonly directory: string
   readonly stateDirectory: string
+  readonly configuration: AwsConfiguration
   readonly artifact: Artifact
   open(change?: Partial<AwsConfiguration>): Promise<Cloud>
   makeArtifact(name: string, sizeBytes: number, runs: [number, Buffer][]): Promise<Artifact>
@@ -71,6 +72,7 @@ export async function createAwsImagesFixture(
     owner,
     directory,
     stateDirectory,
+    configuration,
     artifact: await makeArtifact('disk.raw', 300 * MiB + 512, [
       [0, randomBytes(40 * MiB)],
       [100 * MiB + 4 * KiB, randomBytes(3 * MiB)],

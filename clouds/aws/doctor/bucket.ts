@@ -64,9 +64,14 @@ interface Place {
   Key: string
 }
 
-function looks({ s3 }: Bucket, { Bucket, Key }: Place): Probe[] {
+function looks({ s3, clients }: Bucket, { Bucket, Key }: Place): Probe[] {
   const by = 'call'
   return [
+    {
+      action: 'ec2:DescribeImportSnapshotTasks',
+      by,
+      send: (o) => clients.ec2.send(new DescribeImportSnapshotTasksCommand({ MaxResults: 5 }), o),
+    },
     {
       action: 's3:ListBucket',
       by,
@@ -127,14 +132,5 @@ async function tryImport(
   const passed: Signal[] = isGranted
     ? [{ action: 'iam:PassRole', region, verdict: 'granted', by: 'dry run' }]
     : []
-  const look = await tryRight(
-    {
-      action: 'ec2:DescribeImportSnapshotTasks',
-      by: 'call',
-      send: (o) => clients.ec2.send(new DescribeImportSnapshotTasksCommand({ MaxResults: 5 }), o),
-    },
-    region,
-    ctx,
-  )
-  return [...signals, ...passed, ...look]
+  return [...signals, ...passed]
 }

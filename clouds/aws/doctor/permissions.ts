@@ -116,11 +116,11 @@ const objects: readonly Permission[] = [
   { action: 's3:AbortMultipartUpload', why: 'to remove what was cut off', on: 'object' },
   { action: 's3:GetObject', why: 'to compare what was sent', on: 'object' },
   { action: 's3:DeleteObject', why: 'to remove what was imported', on: 'object' },
+  { action: 'ec2:DescribeImportSnapshotTasks', why: 'to wait for imports and find what they left' },
 ]
 
 const imports: readonly Permission[] = [
   { action: 'ec2:ImportSnapshot', why: 'to make snapshots of what was sent' },
-  { action: 'ec2:DescribeImportSnapshotTasks', why: 'to wait for imports' },
   { action: 'iam:PassRole', why: 'to let AWS read the bucket', on: 'role' },
 ]
 

@@ -22,10 +22,10 @@ export async function* findInBucket(
   if (!bucket) return
   for (const upload of await uploadsBelow(bucket, ownerPrefix(owner), ctx)) {
     const since = await lastMoved(bucket, upload, ctx)
-    if (since) yield inBucket(bucket, `${upload.key}#${upload.id}`, since, 'unfinished')
+    if (since) yield inBucket(bucket, owner, `${upload.key}#${upload.id}`, since, 'unfinished')
   }
   for (const { Key, LastModified } of await objectsBelow(bucket, ownerPrefix(owner), ctx))
-    yield inBucket(bucket, Key!, LastModified, 'whole')
+    yield inBucket(bucket, owner, Key!, LastModified, 'whole')
   yield* unmarkedSnapshots(bucket, owner, ctx)
 }
 
@@ -57,14 +57,20 @@ async function lastMoved(bucket: Bucket, upload: Upload, ctx: Context): Promise<
   return new Date(Math.max(...times.map((time) => time?.getTime() ?? 0)))
 }
 
-function inBucket(bucket: Bucket, place: string, since: Date | undefined, state: string): Resource {
-  const { owner, release, arch } = readObjectKey(place.replace(/#.*/, '')) ?? {}
+function inBucket(
+  bucket: Bucket,
+  owner: string,
+  place: string,
+  since: Date | undefined,
+  state: string,
+): Resource {
+  const { release, arch } = readObjectKey(place.replace(/#.*/, '')) ?? {}
   return {
     kind: 'image',
     id: `s3://${bucket.bucket}/${place}`,
     region: bucket.region,
+    owner,
     state,
-    ...(owner && { owner }),
     ...(release && { release }),
     ...(arch && { arch }),
     ...endOf(since),

@@ -1,16 +1,15 @@
-import { CreateTagsCommand, type ImportSnapshotTask } from '@aws-sdk/client-ec2'
+import type { ImportSnapshotTask } from '@aws-sdk/client-ec2'
 import type { ImageKey } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import type { Context } from '#src/context.ts'
 import { asFactoryError } from '#src/errors.ts'
 import { type Bucket, bucketOf } from './bucket.ts'
 import { removeContent } from './bucket-content.ts'
-import { call } from '../call.ts'
 import { amiName, clientToken, contentMarks, imageMarks } from './image-marks.ts'
 import { importTasksWith, importedSnapshot, isOver, startImport } from './import-tasks.ts'
 import type { AwsSettings } from '../settings.ts'
 import { waitUntilCompleted } from './snapshot.ts'
-import { snapshotById, snapshotsWith } from './snapshots.ts'
+import { snapshotById, snapshotsWith, tagSnapshot } from './snapshots.ts'
 import { marksOf, tagsOf } from '../tags.ts'
 import { uploadArtifact } from './upload.ts'
 
@@ -121,9 +120,7 @@ async function mark(
   const snapshot = await snapshotById(clients, id, ctx)
   if (marksOf(snapshot?.Tags)['sha256'] === key.sha256) return
   const Tags = tagsOf(imageMarks(key, artifact), amiName(key), configuration.tags)
-  await call(`marking ${id}`, clients.region, ctx, (options) =>
-    clients.ec2.send(new CreateTagsCommand({ Resources: [id], Tags }), options),
-  )
+  await tagSnapshot(clients, id, Tags, ctx)
 }
 
 async function removeIfPossible(bucket: Bucket, key: ImageKey, ctx: Context): Promise<void> {

@@ -7,8 +7,8 @@ import { readyMark } from './image-marks.ts'
 import { removeImage } from './remove.ts'
 import { forgetSentBlocks } from './sent-blocks.ts'
 import type { AwsSettings } from '../settings.ts'
-import { deleteSnapshot, snapshotsWith } from './snapshots.ts'
-import { marksOf } from '../tags.ts'
+import { deleteSnapshot, snapshotById, snapshotsWith, tagSnapshot } from './snapshots.ts'
+import { marksOf, tagsOf } from '../tags.ts'
 
 /**
  * After this nobody works on a publish any more: the engine gives one two hours, and one more is for clocks that differ
@@ -38,7 +38,7 @@ export async function* findLeftovers(
 /** Removes a leftover, unless it has become, or come to be used by, an image meanwhile. */
 export async function discardLeftover(
   settings: AwsSettings,
-  { id, region }: Resource,
+  { id, region, owner }: Resource,
   ctx: Context,
 ): Promise<void> {
   const clients = settings.clients(region)
@@ -48,6 +48,10 @@ export async function discardLeftover(
     return
   }
   if ((await amisOn(clients, id, ctx)).length > 0) return
+  const snapshot = await snapshotById(clients, id, ctx)
+  // The factory may have the right to delete what bears its mark and nothing else; an import's snapshot has none at first.
+  if (snapshot && owner !== undefined && marksOf(snapshot.Tags)['owner'] === undefined)
+    await tagSnapshot(clients, id, tagsOf({ owner }, id, {}), ctx)
   const outcome = await deleteSnapshot(clients, id, ctx)
   if (outcome === 'deleted') await forgetSentBlocks(settings.stateDirectory, id)
 }

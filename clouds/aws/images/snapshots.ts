@@ -1,7 +1,9 @@
 import {
+  CreateTagsCommand,
   DeleteSnapshotCommand,
   DescribeSnapshotsCommand,
   type Snapshot,
+  type Tag,
   paginateDescribeSnapshots,
 } from '@aws-sdk/client-ec2'
 import type { Context } from '#src/context.ts'
@@ -42,6 +44,17 @@ export async function snapshotById(
       throw error
     }
   })
+}
+
+export async function tagSnapshot(
+  { ec2, region }: RegionClients,
+  id: string,
+  Tags: Tag[],
+  ctx: Context,
+): Promise<void> {
+  await call(`marking ${id}`, region, ctx, (options) =>
+    ec2.send(new CreateTagsCommand({ Resources: [id], Tags }), options),
+  )
 }
 
 /** "Not there" is success; says `in use` when an image stands on it, which keeps it. */
