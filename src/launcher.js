@@ -10,8 +10,12 @@ if (major < 24) {
   const [{ enableCompileCache }, { homedir }, { join }] = await Promise.all(
     ['node:module', 'node:os', 'node:path'].map((name) => import(name)),
   )
-  const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache')
-  enableCompileCache(join(cache, 'image-factory', 'compiled'))
+  try {
+    const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache')
+    enableCompileCache(join(cache, 'image-factory', 'compiled'))
+  } catch {
+    // A user without a home, as in some containers: it only takes longer.
+  }
   // A reader that goes away (| head, a closed terminal) must not end a release: what is rented has to be given back.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
   const { main } = await import('./cli.ts')

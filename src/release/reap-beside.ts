@@ -7,7 +7,8 @@ const reapLimitMs = 10 * 60_000
 export async function reapBeside(scope: ReleaseScope): Promise<void> {
   const { clouds, configuration, listener, now, signal } = scope
   const ctx = releaseContext({ now, signal: AbortSignal.any([signal, AbortSignal.timeout(reapLimitMs)]) })
-  const reaped = await reap(clouds, { owner: configuration.owner, dryRun: false, confirmMs: 5_000 }, ctx)
+  const options = { owner: configuration.owner, dryRun: false, confirmMs: 5_000, goingOn: scope.release }
+  const reaped = await reap(clouds, options, ctx)
   for (const { cloud, resource, action, why } of reaped) {
     if (action === 'left') continue
     const what = resource ? `${resource.kind} ${resource.id} of ${cloud}` : cloud

@@ -17,6 +17,8 @@ export interface ReapOptions {
   dryRun: boolean
   /** Milliseconds between the two looks; what was prolonged in between lives. */
   confirmMs: number
+  /** The release whose cut-off publishes are no leftovers, because it goes on with them. */
+  goingOn?: string
 }
 
 /** Clocks differ a little; a lease is over when nobody could think otherwise. */
@@ -38,7 +40,7 @@ export async function reap(
 async function reapCloud(cloud: Cloud, options: ReapOptions, ctx: Context): Promise<Reaped[]> {
   const reaped: Reaped[] = []
   try {
-    const { groups: first, failure } = await lookAt(cloud, options.owner, ctx)
+    const { groups: first, failure } = await lookAt(cloud, options, ctx)
     const tell = (why: string) => reaped.push({ cloud: cloud.name, action: 'failed', why })
     if (failure !== undefined) tell(failure)
     const over = first.filter((group) => isOver(group, ctx))
@@ -46,7 +48,7 @@ async function reapCloud(cloud: Cloud, options: ReapOptions, ctx: Context): Prom
     if (options.dryRun) for (const group of over) reaped.push(...told(cloud, group, 'would be removed', ctx))
     if (over.length === 0 || options.dryRun) return reaped
     await ctx.sleep(options.confirmMs)
-    const { groups: second, failure: again } = await lookAt(cloud, options.owner, ctx)
+    const { groups: second, failure: again } = await lookAt(cloud, options, ctx)
     if (again !== undefined && failure === undefined) tell(again)
     for (const marked of over) {
       const again = second.find(({ name }) => name === marked.name)
@@ -70,7 +72,7 @@ interface Group {
 /** A place that does not answer hides nothing of the others: what was seen counts, and the failure is told beside it. */
 async function lookAt(
   cloud: Cloud,
-  owner: string,
+  { owner, goingOn }: ReapOptions,
   ctx: Context,
 ): Promise<{ groups: Group[]; failure: string | undefined }> {
   const groups = new Map<string, Group>()
@@ -92,7 +94,7 @@ async function lookAt(
   })
   await look(async () => {
     for await (const leftover of cloud.images?.leftovers(owner, ctx) ?? []) {
-      if (leftover.owner !== owner) continue
+      if (leftover.owner !== owner || (goingOn !== undefined && leftover.release === goingOn)) continue
       const name = `leftover ${leftover.region} ${leftover.id}`
       groups.set(name, { name, resources: [leftover] })
     }

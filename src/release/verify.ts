@@ -34,10 +34,14 @@ export async function verify(
       region,
       ...verification,
     })
+  if (imageAt(stateOf(scope).images, destination)?.verification?.result === 'passed') return
+  const wanted = scope.configuration.publish.some(
+    ({ to, architectures, verify: asked }) => to === cloud.name && architectures.includes(arch) && asked,
+  )
+  if (!wanted) return record({ result: 'not verified', how: 'turned off by verify: false' })
   const verdict = cloud.builders?.offers(arch, region)
   if (verdict?.ok === false) return record({ result: 'not verified', how: verdict.reason })
-  if (!destination.verify) return record({ result: 'not verified', how: 'turned off by verify: false' })
-  if (imageAt(stateOf(scope).images, destination)?.verification?.result === 'passed') return
+  if (!destination.verify) return record({ result: 'not verified', how: 'the plan was made without it' })
   const pool = cloud.builders
   if (!pool) return record({ result: 'not verified', how: `${cloud.name} cannot start machines` })
 

@@ -17,15 +17,18 @@ beforeAll(async () => {
 test(
   `${kills} kills at any time: the release goes on, with the same machines, and leaves exactly its images`,
   async () => {
+    expect(kills, 'CHAOS_LAB_KILLS').toBeGreaterThan(0)
     await using workspace = await openWorkspace(only(...architectures))
     // With --force a release that is not finished goes on, and after a finished one the next kills meet a new one.
-    await killAgainAndAgain(workspace, { kills, longestMs }, ['--force'], async ({ exitCode, stderr }) => {
+    const killed = await killAgainAndAgain(workspace, { kills, longestMs }, ['--force'], async ({ exitCode, stderr }) => {
       expect(exitCode, stderr).toBe(0)
       await expectOnlyImages(workspace, architectures)
     })
     const last = await workspace.factory('release', '--output', 'lines')
     expect(last.exitCode, last.stderr).toBe(0)
     const releases = await expectOnlyImages(workspace, architectures)
+    expect(killed).toBeGreaterThan(0)
+    expect(releases).toBeGreaterThan(0)
     process.stderr.write(`chaos: ${kills} kills in the lab, ${releases} releases made\n`)
   },
   limitMs,

@@ -5,22 +5,25 @@ import type { Workspace } from './factory.ts'
 
 /**
  * Starts the release and kills it with SIGKILL, again and again, each time after another random time; what it had done is
- * gone on with by the next one. `finished` is called when a run got to its end before its kill.
+ * gone on with by the next one. `finished` is called when a run got to its end before its kill. Returns how often it killed.
  */
 export async function killAgainAndAgain(
   workspace: Workspace,
   { kills, longestMs }: { kills: number; longestMs: number },
   words: readonly string[],
   finished: (run: { exitCode: number; stderr: string }) => Promise<void> | void,
-): Promise<void> {
+): Promise<number> {
   const random = randomFrom(chooseSeed())
+  let done = 0
   for (let count = 1; count <= kills; count += 1) {
     const ms = Math.round(random() * longestMs)
     const { killed, ...run } = await workspace.killAfter(ms, 'release', ...words, '--output', 'lines')
     const outcome = killed ? '' : ', it was done'
     process.stderr.write(`chaos: kill ${count} of ${kills} after ${ms} ms${outcome}\n`)
-    if (!killed) await finished(run)
+    if (killed) done += 1
+    else await finished(run)
   }
+  return done
 }
 
 /**

@@ -67,17 +67,17 @@ async function machinesToEnd(
   ctx: Context,
 ): Promise<Machine[]> {
   const marked = await machinesOfLease(settings, region, leaseId, ctx)
-  if (!record || record.outcome === 'refused' || marked.length > 0) return marked
+  if (!record || record.outcome === 'refused' || marked.some(lives)) return marked
   if (record.outcome !== 'asked') {
     const machine = await describeMachine(settings, region, record.outcome, ctx)
-    return machine ? [machine] : []
+    return machine ? [...marked, machine] : marked
   }
   for (const pauseMs of pausesMs) {
     await ctx.sleep(pauseMs)
     const found = (await machinesByToken(settings, region, leaseId, ctx)).filter(lives)
-    if (found.length > 0) return found
+    if (found.length > 0) return [...marked, ...found]
   }
-  return []
+  return marked
 }
 
 /** What is still attached to a machine that is going is tried again at the next look. */
