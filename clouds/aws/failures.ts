@@ -56,6 +56,14 @@ const readings: readonly [RegExp, Reading][] = [
     { code: 'aws-failed', class: 'infra', hint: 'AWS itself failed: run the same command again.' },
   ],
   [
+    /^(InvalidSnapshot\.NotFound|ResourceNotFoundException)$/,
+    {
+      code: 'aws-vanished',
+      class: 'infra',
+      hint: 'What was made a moment ago is not there, or not known yet: run the same command again, it looks anew.',
+    },
+  ],
+  [
     /^(Invalid\w+(\.\w+)*|Missing\w+|Malformed\w+|Validation\w+|IdempotentParameterMismatch|ConflictException|ResourceNotFoundException|VPCIdNotSpecified|OptInRequired|PendingVerification|Blocked|NoSuchBucket|PermanentRedirect)$/,
     {
       code: 'aws-refused',

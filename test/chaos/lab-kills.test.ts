@@ -20,10 +20,15 @@ test(
     expect(kills, 'CHAOS_LAB_KILLS').toBeGreaterThan(0)
     await using workspace = await openWorkspace(only(...architectures))
     // With --force a release that is not finished goes on, and after a finished one the next kills meet a new one.
-    const killed = await killAgainAndAgain(workspace, { kills, longestMs }, ['--force'], async ({ exitCode, stderr }) => {
-      expect(exitCode, stderr).toBe(0)
-      await expectOnlyImages(workspace, architectures)
-    })
+    const killed = await killAgainAndAgain(
+      workspace,
+      { kills, longestMs },
+      ['--force'],
+      async ({ exitCode, stderr }) => {
+        expect(exitCode, stderr).toBe(0)
+        await expectOnlyImages(workspace, architectures)
+      },
+    )
     const last = await workspace.factory('release', '--output', 'lines')
     expect(last.exitCode, last.stderr).toBe(0)
     const releases = await expectOnlyImages(workspace, architectures)

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Image } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import { gather, imageKey, testContext } from '#test/contract/cloud.ts'
+import { cut, stalled } from '#test/servers/aws-front/effects.ts'
 import { type AwsFront, startAwsFront } from '#test/servers/aws-front/front.ts'
 import { type Moto, startMoto } from '#test/servers/moto.ts'
 import { writeSnapshot } from '#test/servers/snapshot-bytes.ts'
@@ -130,6 +131,44 @@ describe('images on AWS', () => {
     for (const image of images) await cloud.images!.remove(image, testContext())
     expect(await gather(cloud.images!.leftovers(fixture.owner, testContext()))).toEqual([])
   })
+
+  test('are copied once more when a copy failed, and the failed one is removed', async () => {
+    const artifact = await fixture.makeArtifact('failing.raw', 8 * MiB, [[0, randomBytes(MiB)]])
+    const cloud = await fixture.open()
+    const key = { ...imageKey(cloud, fixture.owner, artifact, 'failing'), region: otherRegion }
+    front.settings.failingCopies = [otherRegion]
+    const failing = cloud.images!.publish(artifact, key, testContext())
+    await expect(failing).rejects.toMatchObject({ code: 'aws-image-failed', class: 'infra' })
+    front.settings.failingCopies = []
+    const image = await cloud.images!.publish(artifact, key, testContext())
+    expect(await cloud.images!.find(key, testContext())).toEqual(image)
+    expect(await gather(cloud.images!.leftovers(fixture.owner, testContext()))).toEqual([])
+    await cloud.images!.remove(image, testContext())
+    const main = await cloud.images!.find({ ...key, region: mainRegion }, testContext())
+    await cloud.images!.remove(main!, testContext())
+  })
+
+  test.each(['killed before', 'killed after', 'lost'])(
+    'are copied once, and whole, when the answer to CopyImage was %s',
+    async (how) => {
+      const artifact = await fixture.makeArtifact(`${how}.raw`, 8 * MiB, [[0, randomBytes(MiB)]])
+      const cloud = await fixture.open()
+      const key = { ...imageKey(cloud, fixture.owner, artifact, 'copy'), region: otherRegion }
+      const effect = how === 'lost' ? cut(true) : stalled(how === 'killed after')
+      const injected = front.inject({ action: 'CopyImage', times: 1, effect })
+      if (how !== 'lost') await fixture.killPublish(artifact, key, injected.happened)
+      const image = await cloud.images!.publish(artifact, key, testContext())
+      expect(injected.count).toBe(1)
+      injected.remove()
+      const listed = (await gather(cloud.images!.list(testContext()))).filter(
+        ({ sha256 }) => sha256 === artifact.sha256,
+      )
+      expect(listed.map(({ region }) => region).toSorted()).toEqual([otherRegion, mainRegion].toSorted())
+      expect(listed).toContainEqual(image)
+      expect(await gather(cloud.images!.leftovers(fixture.owner, testContext()))).toEqual([])
+      for (const one of listed) await cloud.images!.remove(one, testContext())
+    },
+  )
 
   test('refuses formats and architectures that EC2 does not take, before anything is built', async () => {
     const { images } = await fixture.open()

@@ -1,3 +1,4 @@
+import type { Image as Ami } from '@aws-sdk/client-ec2'
 import type { Image, ImageKey } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import type { Context } from '#src/context.ts'
@@ -45,8 +46,9 @@ export async function makeCopy(
   ctx: Context,
 ): Promise<Image> {
   await refuseNamesake(settings, key, ctx)
-  const begun = await begunImage(settings, key, ctx)
-  const id = begun ?? (await copyImage(settings, source, artifact, key, ctx))
+  const { begun, failed } = await begunImages(settings, key, ctx)
+  for (const one of failed) await removeImage(settings, key.region, one, ctx)
+  const id = begun ?? (await copyImage(settings, source, artifact, key, failed, ctx))
   return await finish(settings, id, key, ctx)
 }
 
@@ -55,13 +57,16 @@ async function refuseNamesake(settings: AwsSettings, key: ImageKey, ctx: Context
   if (namesake) ownNamesake(namesake, key)
 }
 
-/** An image of this content that an earlier try made and did not finish; one that failed is out of the way then. */
-async function begunImage(settings: AwsSettings, key: ImageKey, ctx: Context): Promise<string | undefined> {
+/** What earlier tries made of this content and did not finish: one that can be gone on with, and those that failed. */
+async function begunImages(
+  settings: AwsSettings,
+  key: ImageKey,
+  ctx: Context,
+): Promise<{ begun: string | undefined; failed: string[] }> {
   const half = await amisWith(settings.clients(key.region), { ...contentMarks(key), arch: key.arch }, ctx)
-  const usable = half.find(({ State }) => State === 'available' || State === 'pending')
-  if (usable) return usable.ImageId
-  for (const { ImageId } of half) await removeImage(settings, key.region, ImageId!, ctx)
-  return undefined
+  const lives = ({ State }: Ami) => State === 'available' || State === 'pending'
+  const ids = (amis: Ami[]) => amis.flatMap(({ ImageId }) => ImageId ?? []).toSorted()
+  return { begun: half.find(lives)?.ImageId, failed: ids(half.filter((ami) => !lives(ami))) }
 }
 
 async function makeAmi(
@@ -70,7 +75,9 @@ async function makeAmi(
   key: ImageKey,
   ctx: Context,
 ): Promise<string> {
-  const begun = await begunImage(settings, key, ctx)
+  const { begun, failed } = await begunImages(settings, key, ctx)
+  // They hold the name.
+  for (const one of failed) await removeImage(settings, key.region, one, ctx)
   if (begun !== undefined) return begun
   const make = settings.configuration.method === 's3' ? importSnapshot : makeSnapshot
   const snapshotId = await make(settings, artifact, key, ctx)

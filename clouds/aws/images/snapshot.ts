@@ -60,12 +60,26 @@ async function startOrFind(
     known.find(({ State }) => State === 'completed') ?? known.find(({ State }) => State === 'pending')
   if (good) return begun(good, ctx)
   const failed = known.flatMap(({ SnapshotId }) => SnapshotId ?? []).toSorted()
+  const started = await startAnew(settings, clients, artifact, key, failed, ctx)
   for (const id of failed) await deleteSnapshot(clients, id, ctx)
+  return started
+}
 
+/**
+ * Starts a snapshot that is there. The token of one that failed or was deleted only gives that one back, so those that are
+ * known to be gone are part of the next token.
+ */
+async function startAnew(
+  settings: AwsSettings,
+  clients: RegionClients,
+  artifact: Artifact,
+  key: ImageKey,
+  gone: readonly string[],
+  ctx: Context,
+): Promise<Begun> {
   const marks = imageMarks(key, artifact)
   const sizeGiB = Math.ceil(artifact.virtualBytes / GiB)
-  // The token of a snapshot that failed would only give that one back.
-  const token = clientToken(key.region, JSON.stringify(marks), String(sizeGiB), ...failed)
+  const token = clientToken(key.region, JSON.stringify(marks), String(sizeGiB), ...gone)
   const request = new StartSnapshotCommand({
     VolumeSize: sizeGiB,
     ClientToken: token,
@@ -76,11 +90,14 @@ async function startOrFind(
   const answer = await callAgain('starting a snapshot', key.region, ctx, (options) =>
     clients.ebs.send(request, options),
   )
-  return {
-    id: answer.SnapshotId!,
-    state: answer.Status === 'completed' ? 'completed' : 'pending',
-    startedAt: ctx.now(),
-  }
+  const id = answer.SnapshotId!
+  const seen = () => snapshotById(clients, id, ctx)
+  const snapshot = await until(id, visibleLimitMs, ctx, seen).catch((error: unknown) => {
+    if (asFactoryError(error).code !== 'aws-too-slow' || gone.length > 3) throw error
+    return undefined
+  })
+  if (snapshot?.State === 'completed' || snapshot?.State === 'pending') return begun(snapshot, ctx)
+  return await startAnew(settings, clients, artifact, key, [...gone, id], ctx)
 }
 
 function begun({ SnapshotId, State, StartTime }: Snapshot, ctx: Context): Begun {
