@@ -1,14 +1,17 @@
 import { defineConfig } from 'vitest/config'
+import { scratchPlace } from './test/scratch.ts'
 
 /** Lab tests share two cores and the libvirt daemon, so they run one file at a time, and nothing beside them. */
 export default defineConfig({
   test: {
+    reporters: ['default', scratchPlace()],
     projects: [
       {
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/lab/**', 'test/e2e/**', 'test/chaos/**'],
+          maxWorkers: 2,
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -18,6 +21,7 @@ export default defineConfig({
           name: 'chaos',
           include: ['test/chaos/**/*.test.ts'],
           exclude: ['test/chaos/lab-*.test.ts'],
+          maxWorkers: 2,
           testTimeout: 3_600_000,
           hookTimeout: 60_000,
         },

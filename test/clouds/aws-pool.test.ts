@@ -1,4 +1,7 @@
-import { expect, test } from 'vitest'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
 import { builderAddress, jumpCommand } from '#clouds/aws/builders/address.ts'
 import { attemptOf, attemptsFor, clientToken } from '#clouds/aws/builders/attempts.ts'
 import { awsClients } from '#clouds/aws/clients.ts'
@@ -108,14 +111,18 @@ test('behind a jump host a machine is reached through it, without an agent and w
   expect(jumpCommand('bastion', '10.0.0.7:22').slice(-4)).toEqual(['-W', '10.0.0.7:22', '--', 'bastion'])
 })
 
-test('the address of a test counts only where the services themselves are on loopback', () => {
-  const environment = { FACTORY_TEST_AWS_ADDRESSES: '{"x86_64": "127.0.0.1:2222", "aarch64": "10.0.0.1:22"}' }
+test('the address of a test counts only where the services themselves are on loopback, and then no other one does', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'aws-addresses-'))
+  onTestFinished(() => rm(directory, { recursive: true }))
+  const file = join(directory, 'addresses.json')
+  await writeFile(file, JSON.stringify({ 'i-1': '127.0.0.1:2222', 'i-2': '10.0.0.1:22' }))
   const endpoint = 'http://127.0.0.1:5000'
-  expect(testAddress({ endpoint }, 'x86_64', environment)).toEqual({ host: '127.0.0.1', port: 2222 })
-  expect(testAddress({ endpoint }, 'aarch64', environment)).toBeUndefined()
-  expect(testAddress({}, 'x86_64', environment)).toBeUndefined()
-  expect(testAddress({ endpoint: 'https://ec2.example.org' }, 'x86_64', environment)).toBeUndefined()
-  expect(testAddress({ endpoint }, 'x86_64', {})).toBeUndefined()
-  const broken = { FACTORY_TEST_AWS_ADDRESSES: 'x86_64=127.0.0.1:2222' }
-  expect(() => testAddress({ endpoint }, 'x86_64', broken)).toThrow('is no JSON')
+  expect(await testAddress({ endpoint }, 'i-1', file)).toEqual({ host: '127.0.0.1', port: 2222 })
+  for (const other of ['i-2', 'i-3'])
+    await expect(testAddress({ endpoint }, other, file)).rejects.toThrow(`no loopback address for ${other}`)
+  expect(await testAddress({}, 'i-1', file)).toBeUndefined()
+  expect(await testAddress({ endpoint: 'https://ec2.example.org' }, 'i-1', file)).toBeUndefined()
+  expect(await testAddress({ endpoint }, 'i-1')).toBeUndefined()
+  await writeFile(file, 'i-1=127.0.0.1:2222')
+  await expect(testAddress({ endpoint }, 'i-1', file)).rejects.toThrow('holds no JSON')
 })

@@ -46,7 +46,10 @@ export interface Workspace extends AsyncDisposable {
  * A copy of the lab's configuration with a name, a state directory and a Containerfile of its own, so that tests and
  * the quickstart do not see each other. Everything that it published is deleted in the end.
  */
-export async function openWorkspace(change: (configuration: LabFile) => void = () => {}): Promise<Workspace> {
+export async function openWorkspace(
+  change: (configuration: LabFile) => void = () => {},
+  env: Record<string, string> = {},
+): Promise<Workspace> {
   const directory = await mkdtemp(join(tmpdir(), 'factory-e2e-'))
   const name = `e2e-${directory
     .slice(-6)
@@ -61,7 +64,7 @@ export async function openWorkspace(change: (configuration: LabFile) => void = (
 
   const options = {
     cwd: directory,
-    env: { FACTORY_HOME: join(directory, 'state') },
+    env: { ...env, FACTORY_HOME: join(directory, 'state') },
     reject: false,
     timeout: limitMs,
   }

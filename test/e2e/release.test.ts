@@ -7,6 +7,15 @@ import { registryClient } from '#src/registry/client.ts'
 import { commandContext } from '#src/commands/clouds.ts'
 import { ensureLab } from '#test/lab/lab.ts'
 import { virsh } from '#test/lab/libvirt.ts'
+import {
+  type AwsForWorkspace,
+  amisOf,
+  awsArchitectures,
+  awsRegions,
+  buildersOf,
+  expectOnlyAmis,
+  openAws,
+} from './aws.ts'
 import { bootByHand } from './boot-by-hand.ts'
 import { expectOnlyImages, killAgainAndAgain } from './kills.ts'
 import { type FactoryRun, type Workspace, openWorkspace } from './factory.ts'
@@ -18,12 +27,14 @@ beforeAll(async () => {
 /** Enough to meet machines that start, builds and transfers; a release takes several times as long. */
 const chaos = { kills: 5, longestMs: 100_000 }
 
-describe('one button, four architectures, pressed again after each of five kills', () => {
+describe('one button, four architectures, two clouds, pressed again after each of five kills', () => {
+  let aws: AwsForWorkspace
   let workspace: Workspace
   let run: FactoryRun
 
   beforeAll(async () => {
-    workspace = await openWorkspace()
+    aws = await openAws()
+    workspace = await openWorkspace(aws.configure, aws.env)
     await killAgainAndAgain(workspace, chaos, [], ({ exitCode, stderr }) =>
       expect(exitCode, `it was done before its kill: ${stderr}`).toBe(137),
     )
@@ -31,39 +42,60 @@ describe('one button, four architectures, pressed again after each of five kills
   })
   afterAll(async () => {
     await workspace[Symbol.asyncDispose]()
+    await aws[Symbol.asyncDispose]()
   })
 
-  const images = async () => {
+  const images = async (kind: string) => {
     const { stdout } = await workspace.factory('images', '--json')
-    return JSON.parse(stdout) as Record<string, string | number>[]
+    const all = JSON.parse(stdout) as Record<string, string | number>[]
+    return all.filter((image) => image['kind'] === kind)
   }
+  const finished = () => run.events.find((event) => event.type === 'release-finished')
 
-  test('ends with exit code 0 and four images that booted and said who they are', async () => {
+  test('ends with exit code 0 and four images in libvirt that booted and said who they are', async () => {
     expect(run.stderr).toBe('')
     expect(run.exitCode, JSON.stringify(run.events.filter(({ type }) => type === 'step-failed'))).toBe(0)
-    const listed = await images()
+    const listed = await images('libvirt')
     expect(listed.map(({ arch }) => arch).toSorted()).toEqual(architectureNames.toSorted())
     for (const image of listed) {
       expect(image).toMatchObject({ verified: 'passed', state: 'candidate', kind: 'libvirt', cloud: 'lab' })
     }
   })
 
-  test('rented one machine for each build, and leaves exactly the four images', async () => {
+  test('makes an AMI of each image that AWS takes, in both regions; where machines can be reached it was booted', async () => {
+    const listed = await images('aws')
+    const places = listed.map(({ arch, region, verified }) => `${arch} ${region} ${verified}`)
+    expect(places.toSorted()).toEqual(
+      awsArchitectures
+        .flatMap((arch) => [`${arch} ${awsRegions.copy} not verified`, `${arch} ${awsRegions.main} passed`])
+        .toSorted(),
+    )
+    const amis = await amisOf(String(finished()?.manifest))
+    for (const { arch, region, id } of listed) expect(amis[String(arch)]?.[String(region)]).toBe(id)
+    const booted = awsArchitectures.map((arch) => amis[arch]?.[awsRegions.main])
+    expect(aws.host.bootedAmis).toEqual(expect.arrayContaining(booted))
+  })
+
+  test('rented one machine for each build, and leaves exactly the images', async () => {
     expect(await expectOnlyImages(workspace, architectureNames)).toBe(1)
+    await expectOnlyAmis(
+      aws,
+      (await images('aws')).map(({ id }) => String(id)),
+    )
+    expect((await buildersOf(aws)).toSorted()).toEqual([...awsArchitectures].toSorted())
   })
 
   test('publishes the very bytes that the builder made', async () => {
-    for (const image of await images()) {
+    for (const image of await images('libvirt')) {
       const hash = await virshHash(String(image['name']))
       expect(hash, String(image['name'])).toBe(image['sha256'])
     }
   })
 
   test('writes an index of the four pushed images and a release.json that names what was made', async () => {
-    const finished = run.events.find((event) => event.type === 'release-finished')
-    const manifest = releaseManifest.parse(JSON.parse(await readFile(String(finished?.manifest), 'utf8')))
+    const manifest = releaseManifest.parse(JSON.parse(await readFile(String(finished()?.manifest), 'utf8')))
     const resolved = await registryClient().resolve(
-      `localhost:5055/${workspace.name}/image:${finished?.release}`,
+      `localhost:5055/${workspace.name}/image:${finished()?.release}`,
       commandContext(),
     )
     for (const arch of architectureNames) {
@@ -82,10 +114,9 @@ describe('one button, four architectures, pressed again after each of five kills
     expect(again.events[0]).toMatchObject({ why: expect.stringMatching(/every input is the one/) })
   })
 
-  test('each image starts with plain virsh, without the factory, and says its release on the console', async () => {
-    const finished = run.events.find((event) => event.type === 'release-finished')
+  test('each image in libvirt starts with plain virsh, without the factory, and says its release on the console', async () => {
     const said = await Promise.all(
-      (await images()).map((image) =>
+      (await images('libvirt')).map((image) =>
         bootByHand({
           arch: image['arch'] as never,
           volume: String(image['name']),
@@ -93,7 +124,7 @@ describe('one button, four architectures, pressed again after each of five kills
         }),
       ),
     )
-    for (const text of said) expect(text).toContain(`RELEASE=${finished?.release}`)
+    for (const text of said) expect(text).toContain(`RELEASE=${finished()?.release}`)
   })
 
   test('a changed Containerfile is planned again, with the reason', async () => {

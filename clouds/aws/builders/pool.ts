@@ -11,7 +11,7 @@ import { offers } from './offers.ts'
 import { prolong } from './prolong.ts'
 import { rent } from './rent.ts'
 import type { AwsSettings } from '../settings.ts'
-import { testAddress } from './test-addresses.ts'
+import { mapsAddresses, testAddress } from './test-addresses.ts'
 
 /** Rents machines from EC2: builders in the main region, machines that boot a published image in the image's own. */
 export function createBuilderPool(settings: AwsSettings): BuilderPool {
@@ -35,17 +35,17 @@ async function acquire(
 ): Promise<BuilderRef> {
   const { configuration } = settings
   const rented = await rent(settings, spec, lease, ctx)
-  const instead = testAddress(configuration, lease.arch)
-  const which = instead ? 'none' : configuration.address
+  const which = mapsAddresses(configuration) ? 'none' : configuration.address
   const machine = await runningMachine(settings, rented.machine, which, ctx)
+  const own = () => builderAddress(configuration, addressOf(machine, configuration.address) ?? '')
   return {
     leaseId: lease.id,
     arch: lease.arch,
     machine: machine.id,
-    address: instead ?? builderAddress(configuration, addressOf(machine, configuration.address) ?? ''),
+    address: (await testAddress(configuration, machine.id)) ?? own(),
     user: rented.user,
     hostPublicKey: spec.access.hostPublicKey,
-    // Whoever may describe the machine can read its user-data; what answers at a test's address never had any.
-    hostKeyExposed: instead === undefined,
+    // Whoever may describe the machine can read its user-data.
+    hostKeyExposed: true,
   }
 }

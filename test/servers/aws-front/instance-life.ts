@@ -65,6 +65,7 @@ async function end(
   record.state = how === 'terminate' ? 'shutting-down' : 'stopping'
   record.stateReason = stateReason
   record.pollsLeft = world.settings.polls.instance
+  await world.settings.hypervisor?.end(record.id)
   if (record.pollsLeft <= 0) await settle(record, world)
 }
 

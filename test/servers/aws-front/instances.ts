@@ -88,6 +88,8 @@ async function start(
     },
   })
   born(world, 'instance', id)
+  const { imageId, architecture, rootBytes, userData } = launch
+  await world.settings.hypervisor?.start({ id, region, imageId, architecture, rootBytes, userData })
   return id
 }
 

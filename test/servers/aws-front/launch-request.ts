@@ -18,6 +18,8 @@ export interface LaunchRequest {
   readonly market: 'spot' | 'on-demand'
   readonly tags: Readonly<Record<string, Readonly<Record<string, string>>>>
   readonly metadataOptions: Node
+  readonly rootBytes: number
+  readonly userData: Buffer
   /** Everything that moto takes, in the form that it understands. */
   readonly forMoto: Parameters
 }
@@ -38,13 +40,14 @@ export async function readLaunch(
   needState(image)
   const architecture = text(image, 'architecture') ?? ''
   needSameArchitecture(architectureOf(instanceType), architecture)
-  needUserData(parameters['UserData'])
+  const userData = readUserData(parameters['UserData'])
   const tags = tagSpecifications(parameters)
   for (const type of Object.keys(tags)) if (!taggable.includes(type)) throw notTaggable(type)
   const networkInterface = interfaceOf(parameters)
   const subnet = await needSubnet(world, region, networkInterface['SubnetId'])
   for (const id of listOf(networkInterface, 'SecurityGroupId')) await needGroup(world, region, id)
   const rootDeviceName = text(image, 'rootDeviceName') ?? '/dev/sda1'
+  const disks = volumes(parameters, image, rootDeviceName)
   return {
     imageId,
     rootDeviceName,
@@ -55,10 +58,12 @@ export async function readLaunch(
     market: parameters['InstanceMarketOptions.MarketType'] === 'spot' ? 'spot' : 'on-demand',
     tags,
     metadataOptions: metadata(below(parameters, 'MetadataOptions')),
+    rootBytes: Number(disks['BlockDeviceMapping.1.Ebs.VolumeSize']) * 1024 ** 3,
+    userData,
     forMoto: {
       ...withoutGroups(parameters),
       ...numbered('NetworkInterface.1', { ...networkInterface, SubnetId: text(subnet, 'subnetId') ?? '' }),
-      ...volumes(parameters, image, rootDeviceName),
+      ...disks,
     },
   }
 }
@@ -85,18 +90,18 @@ function volumes(parameters: Parameters, image: Node, rootDeviceName: string): P
   const least = text(root, 'ebs.volumeSize') ?? '8'
   const asked = groupsOf(parameters, 'BlockDeviceMapping')
   const ofRoot = asked.find((each) => each['DeviceName'] === rootDeviceName) ?? {}
-  const rootBytes = ofRoot['Ebs.VolumeSize'] ?? least
-  if (Number(rootBytes) < Number(least))
+  const size = ofRoot['Ebs.VolumeSize'] ?? least
+  if (Number(size) < Number(least))
     throw new Refusal({
       code: 'InvalidBlockDeviceMapping',
-      message: `Volume of size ${rootBytes}GB is smaller than snapshot '${text(root, 'ebs.snapshotId')}', expect size >= ${least}GB`,
+      message: `Volume of size ${size}GB is smaller than snapshot '${text(root, 'ebs.snapshotId')}', expect size >= ${least}GB`,
     })
   const all = [
     {
       'Ebs.DeleteOnTermination': text(root, 'ebs.deleteOnTermination') ?? 'true',
       ...ofRoot,
       DeviceName: rootDeviceName,
-      'Ebs.VolumeSize': rootBytes,
+      'Ebs.VolumeSize': size,
     },
     ...asked.filter((each) => each !== ofRoot),
   ]
@@ -151,8 +156,7 @@ function needSameArchitecture(ofType: string, ofImage: string): void {
   })
 }
 
-function needUserData(said: string | undefined): void {
-  if (said === undefined) return
+function readUserData(said = ''): Buffer {
   const bytes = Buffer.from(said, 'base64')
   if (bytes.toString('base64') !== said)
     throw new Refusal({ code: 'InvalidUserData.Malformed', message: 'Invalid BASE64 encoding of user data.' })
@@ -161,6 +165,7 @@ function needUserData(said: string | undefined): void {
       code: 'InvalidParameterValue',
       message: `User data is limited to ${userDataLimitBytes} bytes`,
     })
+  return bytes
 }
 
 function metadata(options: Parameters): Node {

@@ -1,4 +1,5 @@
 import type { Credential } from './authentication.ts'
+import type { Hypervisor } from './hypervisor.ts'
 import type { ImportTask } from './import.ts'
 import type { NoCapacity } from './instances.ts'
 import { allowAll } from './policy.ts'
@@ -16,6 +17,8 @@ export interface FrontSettings {
   /** Calls that do not know a new thing yet, each thing for itself: EC2 and EBS agree with themselves only after a while. */
   unknownFor: { snapshot: number; image: number; instance: number }
   noCapacity: NoCapacity[]
+  /** Runs the machines for real. */
+  hypervisor: Hypervisor | undefined
   /** Regions where a copied image ends as failed. */
   failingCopies: string[]
   /** How imports end; `deleting` and `cancelling` become `deleted` and `cancelled` by themselves. */
@@ -40,6 +43,7 @@ export function defaultSettings(): FrontSettings {
     polls: { snapshot: 1, image: 1, instance: 1, import: 2 },
     unknownFor: { snapshot: 0, image: 0, instance: 0 },
     noCapacity: [],
+    hypervisor: undefined,
     failingCopies: [],
     importOutcome: { status: 'completed', statusMessage: '' },
     publicImages: 'unblocked',
