@@ -2,13 +2,14 @@ import type { Context } from '#src/context.ts'
 import { withTimeLimit } from '#src/time-limit.ts'
 import pRetry from 'p-retry'
 import { asFactoryError } from '#src/errors.ts'
+import { isExpired } from './credentials.ts'
 import { awsFailure } from './failures.ts'
 
 const callLimitMs = 3 * 60_000
 
 /**
  * One call of a service, with a deadline over all of the SDK's own tries, stopped by the context's signal, and with a
- * failure that says what was being done and where.
+ * failure that says what was being done and where. A session that has ended is asked for anew, once.
  */
 export async function call<T>(
   what: string,
@@ -16,10 +17,13 @@ export async function call<T>(
   ctx: Pick<Context, 'signal'>,
   send: (options: { abortSignal: AbortSignal }) => Promise<T>,
 ): Promise<T> {
+  const once = () =>
+    withTimeLimit(`${what} in ${region}`, callLimitMs, ctx.signal, (abortSignal) => send({ abortSignal }))
   try {
-    return await withTimeLimit(`${what} in ${region}`, callLimitMs, ctx.signal, (abortSignal) =>
-      send({ abortSignal }),
-    )
+    return await once().catch((error: unknown) => {
+      if (!isExpired(error)) throw error
+      return once()
+    })
   } catch (error) {
     ctx.signal.throwIfAborted()
     throw awsFailure(error, what, region)

@@ -7,8 +7,8 @@ import { ServiceQuotasClient } from '@aws-sdk/client-service-quotas'
 import { S3Client } from '@aws-sdk/client-s3'
 import { SSMClient } from '@aws-sdk/client-ssm'
 import { STSClient } from '@aws-sdk/client-sts'
-import { fromNodeProviderChain } from '@aws-sdk/credential-providers'
 import type { AwsConfiguration } from './config.ts'
+import { sessionCredentials } from './credentials.ts'
 
 /** The services of one region; each client is made when it is first asked for. */
 export interface RegionClients {
@@ -39,21 +39,20 @@ const standstillMs = 60_000
 /** Makes the clients of a configuration, each region's once. */
 export function awsClients(configuration: AwsConfiguration): (region: string) => RegionClients {
   const { profile, endpoint } = configuration
-  const credentials = fromNodeProviderChain(profile === undefined ? {} : { profile })
+  const { provider: credentials, watch } = sessionCredentials(profile)
   const regions = new Map<string, RegionClients>()
   const make = (region: string): RegionClients => {
     const common = { region, credentials, ...(endpoint === undefined ? {} : { endpoint }) }
     const patient = { ...common, maxAttempts: 5, requestHandler: answeredWithin(answerMs) }
-    const ec2 = made(() => new EC2Client(patient))
-    const ec2Once = made(() => new EC2Client({ ...patient, maxAttempts: 1 }))
-    const ebs = made(
-      () => new EBSClient({ ...common, maxAttempts: 1, requestHandler: answeredWithin(blockAnswerMs) }),
-    )
-    const iam = made(() => new IAMClient(patient))
-    const quotas = made(() => new ServiceQuotasClient(patient))
-    const s3 = made(() => new S3Client({ ...common, ...bucketOptions(endpoint !== undefined) }))
-    const ssm = made(() => new SSMClient(patient))
-    const sts = made(() => new STSClient(patient))
+    const ec2 = made(() => watch(new EC2Client(patient)))
+    const ec2Once = made(() => watch(new EC2Client({ ...patient, maxAttempts: 1 })))
+    const oneBlock = { ...common, maxAttempts: 1, requestHandler: answeredWithin(blockAnswerMs) }
+    const ebs = made(() => watch(new EBSClient(oneBlock)))
+    const iam = made(() => watch(new IAMClient(patient)))
+    const quotas = made(() => watch(new ServiceQuotasClient(patient)))
+    const s3 = made(() => watch(new S3Client({ ...common, ...bucketOptions(endpoint !== undefined) })))
+    const ssm = made(() => watch(new SSMClient(patient)))
+    const sts = made(() => watch(new STSClient(patient)))
     return {
       region,
       get ec2() {

@@ -4,6 +4,7 @@ import type { Context } from '#src/context.ts'
 import type { Block } from './blocks.ts'
 import { blockBytes } from './blocks.ts'
 import type { RegionClients } from '../clients.ts'
+import { isExpired } from '../credentials.ts'
 import { awsErrorName, awsFailure } from '../failures.ts'
 import type { Pace } from './pace.ts'
 import { retryPauseMs } from '../wait.ts'
@@ -67,6 +68,6 @@ function judge(error: unknown, { startedAt }: Target, now: number): Verdict {
   if (name === 'ResourceNotFoundException') return now - startedAt < unknownMs ? 'not yet' : 'give up'
   const { class: failureClass, code } = awsFailure(error, '', '')
   // The next try gets fresh credentials where they can be refreshed.
-  if (code === 'aws-credentials') return /Expired/.test(name) ? 'again' : 'give up'
+  if (code === 'aws-credentials') return isExpired(error) ? 'again' : 'give up'
   return failureClass === 'infra' ? 'again' : 'give up'
 }

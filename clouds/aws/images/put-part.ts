@@ -3,6 +3,7 @@ import type { Context } from '#src/context.ts'
 import { answered } from './answer.ts'
 import type { Bucket } from './bucket.ts'
 import { bucketFailure } from './bucket-failures.ts'
+import { isExpired } from '../credentials.ts'
 import { awsErrorName, awsFailure } from '../failures.ts'
 import type { Pace } from './pace.ts'
 import { type Part, openPart } from './parts.ts'
@@ -87,6 +88,6 @@ function judge(
   if (/SlowDown|Throttl|ServiceUnavailable|TooManyRequests/.test(name))
     return { verdict: 'slow down', failure }
   // The next try gets fresh credentials where they can be refreshed.
-  const isAgain = failure.class === 'infra' || /Expired/.test(name)
+  const isAgain = failure.class === 'infra' || isExpired(error)
   return { verdict: isAgain ? 'again' : 'give up', failure }
 }
