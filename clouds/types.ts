@@ -2,6 +2,7 @@ import type { ArchitectureName, DiskFormat } from '#arch/index.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import type { BuilderRef } from '#src/builder/types.ts'
 import type { Context } from '#src/context.ts'
+import type { Rate } from '#src/cost.ts'
 
 /** Every kind of cloud, one folder each. */
 export const cloudKinds = ['aws', 'libvirt'] as const
@@ -38,6 +39,11 @@ export interface BuilderPool {
    * boot a published image of the architecture there, to verify it.
    */
   offers(arch: ArchitectureName, region?: string): Verdict
+  /**
+   * What a machine of the architecture may be rented as, each with its price an hour; with a region, one that boots an
+   * image there. Asks nobody. Missing where machines have no prices.
+   */
+  rates?(arch: ArchitectureName, region?: string): readonly Rate[]
   /** Rents the machine of the lease, or adopts the one that an earlier call with this lease rented. Returns when it was started; SSH may take longer. */
   acquire(spec: BuilderSpec, lease: Lease, ctx: Context): Promise<BuilderRef>
   /** Everything with the owner's mark: machines, disks, seeds; every place, every state. */
@@ -115,6 +121,8 @@ export interface ImageStore {
   location(region: string): string
   /** Format × architecture, asked before anything is built. */
   takes(arch: ArchitectureName, format: DiskFormat): Verdict
+  /** What an image with about so much stored costs a month in a region. Asks nobody. Missing where images have no prices. */
+  rate?(region: string, storedBytes: number): Rate
   /** Throws when the place is not ready for an image of this size (virtual and stored bytes): no pool, no space, no rights. */
   check(region: string, need: { virtualBytes: number; storedBytes: number }, ctx: Context): Promise<void>
   /** The complete image with this content, wherever it came from; never a half one. */

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { parseDuration } from '#src/units.ts'
+import { instanceType, priceTable } from './price-table.ts'
 
 /** The architectures that EC2 has machines of. */
 export const awsArchitectures = ['x86_64', 'aarch64'] as const
@@ -57,7 +58,7 @@ const keys = z.strictObject({
     .default({})
     .describe('What builders start from, by architecture. Without one this cloud rents no builders of it.'),
   instanceTypes: z
-    .partialRecord(z.enum(awsArchitectures), z.array(z.string().regex(/^[a-z0-9-]+\.[a-z0-9-]+$/)).min(1))
+    .partialRecord(z.enum(awsArchitectures), z.array(instanceType).min(1))
     .default({})
     .describe(
       'Instance types by architecture, the preferred one first; the next one is asked for when there are none.',
@@ -129,6 +130,7 @@ const keys = z.strictObject({
     )
     .default({})
     .describe('More tags for everything that is made.'),
+  prices: priceTable,
 })
 
 /** What `clouds.<name>` may say when its kind is aws; docs/clouds/aws.md shows it at work. */

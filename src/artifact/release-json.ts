@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { z } from 'zod'
 import { type ArchitectureName, type DiskFormat, architectureNames } from '#arch/index.ts'
+import { releaseCost } from './cost.ts'
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/)
@@ -56,6 +57,8 @@ const factoryBlock = z.strictObject({
       message: z.string(),
     }),
   ),
+  /** Absent in what older factories wrote. */
+  cost: releaseCost.optional(),
 })
 
 /** Where CoreOS metadata has AMIs, one a region. */

@@ -1,5 +1,6 @@
 import type { ArchitectureName } from '#arch/index.ts'
 import type { Context } from '#src/context.ts'
+import type { Rate } from '#src/cost.ts'
 
 /** How to reach a builder; everything in it may stand in the journal (no private key). */
 export interface BuilderRef {
@@ -16,6 +17,8 @@ export interface BuilderRef {
    * is replaced at the first login.
    */
   readonly hostKeyExposed?: boolean | undefined
+  /** What the machine is and what comes with it, by the hour; absent where machines have no prices. */
+  readonly rates?: readonly Rate[] | undefined
 }
 
 export interface BuilderAddress {

@@ -14,6 +14,8 @@ export interface LeaseState {
   /** The destination that is verified, `cloud/region`. */
   target?: string
   ref?: BuilderRef
+  /** When it was asked for (milliseconds since 1970). */
+  takenAt: number
   /** When the machine ends unless it is prolonged again, as last written (RFC 3339). */
   expires: string
   /** A step on this machine failed, so it is not gone on with. */
@@ -23,6 +25,7 @@ export interface LeaseState {
   /** Adopted from its cloud: its keys are lost, so it can only be given back. */
   found?: true
   released: boolean
+  releasedAt?: number
 }
 
 /** Leases stand for themselves: one may be of a release that only the clouds remember. */
@@ -45,7 +48,7 @@ export function applyLease(leases: LeaseState[], record: StoredRecord): boolean 
     case 'lease-kept':
       return change(record.leaseId, { kept: true })
     case 'lease-released':
-      return change(record.leaseId, { released: true })
+      return change(record.leaseId, { released: true, releasedAt: record.at })
     default:
       return false
   }
@@ -53,6 +56,7 @@ export function applyLease(leases: LeaseState[], record: StoredRecord): boolean 
 
 function openLease(
   record: Pick<LeaseState, 'lease' | 'cloud' | 'purpose' | 'dataBytes'> & {
+    at: number
     leaseMs?: number | undefined
     image?: Image | undefined
     target?: string | undefined
@@ -67,6 +71,7 @@ function openLease(
     ...(leaseMs === undefined ? {} : { leaseMs }),
     ...(image === undefined ? {} : { image }),
     ...(target === undefined ? {} : { target }),
+    takenAt: record.at,
     expires: lease.expires,
     failed: false,
     kept: false,

@@ -48,6 +48,16 @@ const builderRef = z.object({
   user: z.string(),
   hostPublicKey: z.string(),
   hostKeyExposed: z.boolean().optional(),
+  /** At the prices that the configuration had when the machine was rented; absent in old journals. */
+  rates: z
+    .array(
+      z.object({
+        what: z.string(),
+        price: z.object({ amount: z.number(), currency: z.string() }).optional(),
+      }),
+    )
+    .readonly()
+    .optional(),
 })
 
 const artifact = z.object({

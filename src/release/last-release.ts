@@ -1,3 +1,4 @@
+import type { ArchitectureName, DiskFormat } from '#arch/index.ts'
 import type { Cloud } from '#clouds/types.ts'
 import type { ArtifactStore } from '#src/artifact/store.ts'
 import type { Configuration } from '#src/config/types.ts'
@@ -26,6 +27,7 @@ export async function planNow(
     clouds,
     makes,
     collected: await atHand(state, store),
+    contentBytes: (arch, format) => newestArtifact(state, arch, format)?.contentBytes,
   })
 }
 
@@ -63,6 +65,13 @@ async function atHand(state: FactoryState, store: ArtifactStore): Promise<Map<st
     if (there.length > 0 && there.every(Boolean)) found.set(buildKey, build)
   }
   return found
+}
+
+/** Of any release: how large images of an architecture get changes little from one to the next. */
+function newestArtifact({ collected }: FactoryState, arch: ArchitectureName, format: DiskFormat) {
+  return [...collected.values()]
+    .flatMap(({ artifacts }) => artifacts)
+    .findLast((artifact) => artifact.arch === arch && artifact.format === format)
 }
 
 function lastRelease(

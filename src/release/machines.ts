@@ -1,5 +1,6 @@
 import type { ArchitectureName } from '#arch/index.ts'
 import type { Configuration } from '#src/config/types.ts'
+import { type Price, type Rate, dearestOf, forTime, notPriced, pricesOf } from '#src/cost.ts'
 import type { PlannedDestination } from '#src/journal/records.ts'
 import { formatDuration } from '#src/units.ts'
 import type { CloudAbilities } from './destinations.ts'
@@ -17,6 +18,10 @@ export interface PlannedMachine {
   longestMs: number
   /** `1 VM from lab, up to 4 h 00 min` */
   cost: string
+  /** The most that the one machine costs in that time, of all that it may be rented as and has a price; one a currency. */
+  atMost: readonly Price[]
+  /** In words, what it may be rented as and has no price. */
+  notPriced: readonly string[]
 }
 
 /** What a plan costs in machine time: one builder for each build, one machine for each image that is booted. */
@@ -35,20 +40,36 @@ export function machinesFor(
     .map(({ arch }) => {
       const names = configuration.builders[arch] ?? []
       const offering = names.filter((name) => clouds.get(name)?.builders?.offers(arch).ok === true)
-      return machine(arch, 'build', offering, longestBuildMs)
+      return machine(arch, 'build', waysFrom(clouds, offering, arch), longestBuildMs)
     })
   const verifiers = work.unpublished
     .filter(({ cloud, verify }) => verify && clouds.get(cloud)?.builders !== undefined)
-    .map(({ arch, cloud }) => machine(arch, 'verify', [cloud], boot))
+    .map(({ arch, cloud, region }) => machine(arch, 'verify', waysFrom(clouds, [cloud], arch, region), boot))
   return [...builders, ...verifiers]
+}
+
+/** What a cloud may rent a machine as; undefined where its machines have no prices. */
+interface Ways {
+  cloud: string
+  rates: readonly Rate[] | undefined
+}
+
+function waysFrom(
+  clouds: CloudAbilities,
+  names: readonly string[],
+  arch: ArchitectureName,
+  region?: string,
+): Ways[] {
+  return names.map((cloud) => ({ cloud, rates: clouds.get(cloud)?.builders?.rates?.(arch, region) }))
 }
 
 function machine(
   arch: ArchitectureName,
   purpose: PlannedMachine['purpose'],
-  clouds: readonly string[],
+  ways: readonly Ways[],
   longestMs: number,
 ): PlannedMachine {
+  const clouds = ways.map(({ cloud }) => cloud)
   const [first = 'nowhere', ...others] = clouds
   const instead = others.length === 0 ? '' : ` (else ${others.join(', ')})`
   const task = purpose === 'verify' ? ' to boot the image' : ''
@@ -59,5 +80,7 @@ function machine(
     clouds,
     longestMs,
     cost: `1 VM from ${first}${instead}${task}, up to ${formatDuration(longestMs)}${again}`,
+    atMost: dearestOf(ways.flatMap(({ rates }) => pricesOf(rates)).map((hour) => forTime(hour, longestMs))),
+    notPriced: ways.flatMap(({ cloud, rates }) => notPriced(cloud, rates, 'machines')),
   }
 }

@@ -3,6 +3,7 @@ import { type FactoryBlock, releaseJson, writeReleaseJson } from '#src/artifact/
 import type { ReleaseState } from '#src/journal/replay.ts'
 import type { ReleaseInputs } from './inputs.ts'
 import { isComplete, judge } from './outcome.ts'
+import { costOf } from './release-cost.ts'
 import { type ReleaseScope, releaseManifestFile } from './scope.ts'
 
 /** Writes release.json from what the journal knows; returns its path. */
@@ -71,6 +72,15 @@ function factoryBlock(
       if (where !== arch || !error) return []
       const { code, message } = error
       return [target === undefined ? { step, code, message } : { step, target, code, message }]
+    }),
+    cost: costOf({
+      release: scope.release,
+      arch,
+      leases: scope.journal.state().leases,
+      images: state.images,
+      artifacts: collected?.artifacts ?? [],
+      clouds: scope.clouds,
+      now: scope.now(),
     }),
   }
   if (pushed === undefined || repository === undefined) return block

@@ -9,6 +9,8 @@ import type { InputFacts } from './input-facts.ts'
 import type { ReleaseInputs } from './inputs.ts'
 import { machinesFor } from './machines.ts'
 import type { PlannedMachine } from './machines.ts'
+import { plannedCosts } from './planned-costs.ts'
+import type { ContentBytes, PlannedCosts } from './planned-costs.ts'
 import { changes } from './reasons.ts'
 
 /** What the journal knows of the newest release, as far as a plan compares with it. */
@@ -40,6 +42,7 @@ export interface PlanOptions extends Selection {
   makes(arch: ArchitectureName, format: DiskFormat): boolean
   /** Builds whose artifacts are at hand, by build key, with the release that made them. */
   collected: ReadonlyMap<string, { release: string }>
+  contentBytes?: ContentBytes
 }
 
 export interface PlannedBuild {
@@ -63,6 +66,8 @@ export interface Plan {
   /** There is nothing to do, and why. */
   nothingChanged?: { release: string; why: string }
   machines: readonly PlannedMachine[]
+  /** Absent where no cloud of the plan has prices. */
+  costs?: PlannedCosts | undefined
 }
 
 /**
@@ -99,10 +104,17 @@ export function plan(
     const why = whyBuild(build, facts, last, known, needed)
     return { ...build, formats: facts.formats[build.arch] ?? [], needed, why }
   })
-  const planned = { key, inputs: facts, builds, destinations, unpublished }
-  const machines = machinesFor(configuration, options.clouds, planned)
+  const work = { key, inputs: facts, builds, destinations, unpublished }
+  const machines = machinesFor(configuration, options.clouds, work)
+  const costs = plannedCosts(
+    options.clouds,
+    machines,
+    destinations,
+    options.contentBytes ?? (() => undefined),
+  )
+  const planned = { ...work, machines, costs }
   const idle = same?.finished === true && unpublished.length === 0 && builds.every(({ needed }) => !needed)
-  return idle ? { ...planned, machines, nothingChanged: nothingChanged(same) } : { ...planned, machines }
+  return idle ? { ...planned, nothingChanged: nothingChanged(same) } : planned
 }
 
 /**

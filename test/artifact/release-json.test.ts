@@ -40,6 +40,24 @@ const block: FactoryBlock = {
     },
   ],
   failures: [],
+  cost: {
+    machines: [
+      {
+        purpose: 'build',
+        cloud: 'aws',
+        machine: 'i-1',
+        seconds: 10,
+        rates: [
+          { what: 'm5.large', hour: { amount: 0.096, currency: 'USD' } },
+          { what: 'a volume of 35 GiB' },
+        ],
+      },
+    ],
+    storage: [],
+    'machines-total': [],
+    'storage-month': [],
+    'not-counted': ['no price for a volume of 35 GiB in clouds.aws.prices'],
+  },
 }
 
 function manifest() {
@@ -100,6 +118,12 @@ test('refuses to write facts that are not of their shape', () => {
   expect(() =>
     releaseJson({ ...facts, builds: [{ arch: 's390x', block: broken, artifactPath: (sha256) => sha256 }] }),
   ).toThrow()
+})
+
+test('reads what was written before costs were', () => {
+  const written = JSON.parse(JSON.stringify(manifest())) as ReturnType<typeof manifest>
+  delete written.architectures.s390x?.['x-factory'].cost
+  expect(releaseManifest.parse(written)).toEqual(written)
 })
 
 test('replaces the file at once and leaves no second one', async () => {

@@ -45,6 +45,7 @@ describe('renting', () => {
       user: 'admin',
       hostPublicKey: spec.access.hostPublicKey,
       hostKeyExposed: true,
+      rates: [{ what: 'm5.large' }, { what: 'a volume of 35 GiB' }],
     })
     const { id, owner, release, arch, expires } = lease
     const marks = { lease: id, owner, release, arch, expires }
@@ -85,7 +86,8 @@ describe('renting', () => {
     const first = await fixture.pool().acquire(fixture.spec, lease, ctx)
     expect(await fixture.pool().acquire(fixture.spec, lease, ctx)).toEqual(first)
     await rm(join(fixture.settings().stateDirectory, 'leases', lease.id))
-    expect(await fixture.pool().acquire(fixture.spec, lease, ctx)).toEqual(first)
+    const rates = [{ what: 'm5.large' }, { what: 'a volume of unknown size' }]
+    expect(await fixture.pool().acquire(fixture.spec, lease, ctx)).toEqual({ ...first, rates })
     expect(await fixture.machines(lease)).toHaveLength(1)
     await fixture.pool().release(lease.id, ctx)
   })

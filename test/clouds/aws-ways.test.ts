@@ -61,6 +61,32 @@ test('where there is no capacity the next way is asked for: other subnets, other
   await fixture.pool().release(lease.id, ctx)
 })
 
+test('a machine is told at the price of the way that gave it, and again when it is adopted', async () => {
+  await using front = await aws.front({ noCapacity: [{ instanceType: 'm5.large' }] })
+  await using fixture = await createAwsBuildersFixture(front.endpoint)
+  const ctx = testContext()
+  const types = { instanceTypes: { x86_64: ['m5.large', 'c5.large'] } }
+  const prices = {
+    machineHour: { 'm5.large': 0.096, 'c5.large': 0.085 },
+    spotHour: { 'c5.large': 0.04 },
+    volumeGibMonth: 0.73,
+  }
+  // The image's own 8 GiB and 20 for the build.
+  const volume = { what: 'a volume of 28 GiB', price: { amount: expect.closeTo(0.028), currency: 'USD' } }
+  for (const [spot, machine] of [
+    ['first', { what: 'c5.large (spot)', price: { amount: 0.04, currency: 'USD' } }],
+    ['never', { what: 'c5.large', price: { amount: 0.085, currency: 'USD' } }],
+  ] as const) {
+    const lease = fixture.newLease()
+    const pool = fixture.pool({ ...types, prices, spot })
+    for (const _ of [1, 2]) {
+      const { rates } = await pool.acquire(fixture.spec, lease, ctx)
+      expect(rates).toEqual([machine, volume])
+    }
+    await pool.release(lease.id, ctx)
+  }
+})
+
 test('when there is no capacity anywhere the failure says so once for all, and nothing is left', async () => {
   await using front = await aws.front({ noCapacity: [{}] })
   await using fixture = await createAwsBuildersFixture(front.endpoint)

@@ -119,6 +119,48 @@ const mistakes: [name: string, from: string, to: string, message: string][] = [
     'factory.yaml:8:3: clouds: the key "La b": use lower-case letters and digits, joined by single dashes, at most 40 characters',
   ],
   [
+    'a negative price',
+    '  lab: { kind: libvirt }',
+    '  lab: { kind: aws, region: us-east-1, prices: { machineHour: { m5.large: -0.096 } } }',
+    'factory.yaml:7:75: clouds.lab.prices.machineHour.m5.large: is no price: it must be more than 0; what has no price is left out',
+  ],
+  [
+    'a price of nothing',
+    '  lab: { kind: libvirt }',
+    '  lab: { kind: aws, region: us-east-1, prices: { snapshotGibMonth: 0 } }',
+    'factory.yaml:7:68: clouds.lab.prices.snapshotGibMonth: is no price: it must be more than 0; what has no price is left out',
+  ],
+  [
+    'a price without end',
+    '  lab: { kind: libvirt }',
+    '  lab: { kind: aws, region: us-east-1, prices: { volumeGibMonth: .inf } }',
+    'factory.yaml:7:66: clouds.lab.prices.volumeGibMonth: expected a number, found the number .inf',
+  ],
+  [
+    'a price in quotes',
+    '  lab: { kind: libvirt }',
+    '  lab: { kind: aws, region: us-east-1, prices: { volumeGibMonth: "0.08" } }',
+    'factory.yaml:7:66: clouds.lab.prices.volumeGibMonth: expected a number, found the string "0.08"',
+  ],
+  [
+    'a misspelt price',
+    '  lab: { kind: libvirt }',
+    '  lab: { kind: aws, region: us-east-1, prices: { machineHours: { m5.large: 0.096 } } }',
+    'factory.yaml:7:50: clouds.lab.prices: unknown key "machineHours"; did you mean "machineHour"?',
+  ],
+  [
+    'a price of what is no instance type',
+    '  lab: { kind: libvirt }',
+    '  lab: { kind: aws, region: us-east-1, prices: { spotHour: { m5_large: 0.05 } } }',
+    'factory.yaml:7:62: clouds.lab.prices.spotHour: the key "m5_large": is no instance type, like m7i.xlarge',
+  ],
+  [
+    'a currency that there is not',
+    '  lab: { kind: libvirt }',
+    '  lab: { kind: aws, region: us-east-1, prices: { currency: usd } }',
+    'factory.yaml:7:60: clouds.lab.prices.currency: "usd" is no currency: write its ISO 4217 code, like USD or EUR',
+  ],
+  [
     'builders from a cloud that is not there',
     '[lab]',
     '[lba]',

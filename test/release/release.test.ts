@@ -159,6 +159,29 @@ test('a builder that is lost in the middle is replaced by a fresh one, once, and
   expect(factory.world.rented).toEqual(new Set())
 })
 
+test('release.json has the cost of every machine that the release had, replaced ones and those of earlier runs', async () => {
+  await using factory = await scriptedFactory()
+  factory.world.rates.push({ what: 'small', price: { amount: 36, currency: 'USD' } })
+  factory.faults.push({ arch: 'x86_64', at: 'disks', class: 'infra', times: 1 })
+  factory.faults.push({ arch: 's390x', at: 'container', class: 'user', times: 1 })
+  await factory.release()
+  factory.reopen()
+  factory.world.rates.length = 0
+  const result = resultOf(await factory.release())
+  const manifest = releaseManifest.parse(JSON.parse(readFileSync(result.manifest, 'utf8')))
+  const costOf = (arch: 'x86_64' | 's390x') => manifest.architectures[arch]!['x-factory'].cost!
+  const machines = (arch: 'x86_64' | 's390x') =>
+    costOf(arch).machines.map(({ purpose, rates }) => `${purpose} ${rates[0]?.what}`)
+  expect(machines('x86_64')).toEqual(['build small', 'build small', 'verify small'])
+  expect(machines('s390x')).toEqual(['build small', 'build undefined', 'verify undefined'])
+  expect(costOf('x86_64').machines.some((machine) => 'still-rented' in machine)).toBe(false)
+  expect(costOf('x86_64')['machines-total']).toEqual([{ amount: expect.any(Number), currency: 'USD' }])
+  expect(costOf('x86_64')['not-counted']).toEqual(['lab has no prices for images'])
+  expect(costOf('s390x')['not-counted']).toContain('lab has no prices for machines')
+  const ids = costOf('x86_64').machines.map(({ machine }) => machine)
+  expect(new Set(ids).size).toBe(3)
+})
+
 test('while a machine is used, its end is moved in the cloud and in the journal', async () => {
   await using factory = await scriptedFactory()
   await factory.release({ architectures: ['x86_64'] })

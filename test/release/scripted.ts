@@ -8,6 +8,7 @@ import type { Cloud, Image, Lease, Resource } from '#clouds/types.ts'
 import { openStore } from '#src/artifact/store.ts'
 import type { Builder, BuilderRef } from '#src/builder/types.ts'
 import type { Configuration } from '#src/config/types.ts'
+import type { Rate } from '#src/cost.ts'
 import { FactoryError } from '#src/errors.ts'
 import type { FailureClass } from '#src/errors.ts'
 import type { FactoryEvent, StepName } from '#src/events.ts'
@@ -49,6 +50,8 @@ export interface ScriptedRelease {
   /** Architectures whose images no cloud can boot. */
   unbootable: Set<ArchitectureName>
   layerBytesFails: boolean
+  /** What each machine is told to be and to cost; without any the clouds have no prices. */
+  rates: Rate[]
   onCall: (call: string) => void
 }
 
@@ -69,6 +72,7 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
     indexes: new Map(),
     unbootable: new Set(),
     layerBytesFails: false,
+    rates: [],
     onCall: () => {},
   }
   const faults: Fault[] = []
@@ -121,6 +125,7 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
           address,
           user: 'root',
           hostPublicKey: 'ssh-ed25519 A',
+          ...(world.rates.length > 0 ? { rates: world.rates } : {}),
         }
       },
       async *find(owner) {

@@ -3,7 +3,7 @@ import { type ArchitectureName, architectures } from '#arch/index.ts'
 import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
 import { call } from '../call.ts'
-import type { AwsArchitecture } from '../config.ts'
+import type { AwsArchitecture, AwsConfiguration } from '../config.ts'
 import { everyItem } from '../pages.ts'
 import type { AwsSettings } from '../settings.ts'
 
@@ -26,7 +26,7 @@ export async function instanceTypesFor(
 ): Promise<string[]> {
   const { configuration } = settings
   const configured = configuration.instanceTypes[arch as AwsArchitecture]
-  const wanted = configured ?? usualTypes[arch as AwsArchitecture] ?? []
+  const wanted = wantedTypes(configuration, arch)
   const offered = await describeTypes(settings, wanted, region, ctx)
   const usable: string[] = []
   for (const type of wanted) {
@@ -39,6 +39,11 @@ export async function instanceTypesFor(
   }
   if (usable.length > 0) return usable
   throw refused(settings, arch, `${region} has none of ${wanted.join(', ')}`)
+}
+
+/** The types of the configuration, else the usual ones, whether or not a region has them. */
+export function wantedTypes({ instanceTypes }: AwsConfiguration, arch: ArchitectureName): readonly string[] {
+  return instanceTypes[arch as AwsArchitecture] ?? usualTypes[arch as AwsArchitecture] ?? []
 }
 
 /** Those of the types that the region has. */

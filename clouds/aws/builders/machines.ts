@@ -13,6 +13,8 @@ export interface Machine {
   region: string
   /** As EC2 writes it: pending, running, shutting-down, terminated, stopping, stopped. */
   state: string
+  instanceType: string
+  spot: boolean
   token?: string | undefined
   marks: Partial<Marks>
   publicAddress?: string | undefined
@@ -87,6 +89,8 @@ export function machineFrom(instance: Instance, region: string): Machine {
     id: InstanceId ?? '',
     region,
     state: State?.Name ?? 'unknown',
+    instanceType: String(instance.InstanceType),
+    spot: instance.InstanceLifecycle === 'spot',
     token: ClientToken,
     marks: marksOf(Tags),
     publicAddress: instance.PublicIpAddress,

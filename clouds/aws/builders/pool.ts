@@ -9,6 +9,7 @@ import { findRented } from './find-rented.ts'
 import { giveBack } from './give-back.ts'
 import { offers } from './offers.ts'
 import { prolong } from './prolong.ts'
+import { machineRate, machineRates, volumeRate } from '../rates.ts'
 import { rent } from './rent.ts'
 import type { AwsSettings } from '../settings.ts'
 import { mapsAddresses, testAddress } from './test-addresses.ts'
@@ -18,6 +19,7 @@ export function createBuilderPool(settings: AwsSettings): BuilderPool {
   return {
     maxBuilders: settings.configuration.maxBuilders,
     offers: (arch, region) => offers(settings, arch, region),
+    rates: (arch, region) => machineRates(settings.configuration, arch, region),
     acquire: (spec, lease, ctx) => acquire(settings, spec, lease, ctx),
     find: (owner, ctx) =>
       fromEveryRegion(settings, ctx, (region) => findRented(settings, region, owner, ctx)),
@@ -47,5 +49,6 @@ async function acquire(
     hostPublicKey: spec.access.hostPublicKey,
     // Whoever may describe the machine can read its user-data.
     hostKeyExposed: true,
+    rates: [machineRate(configuration, machine), volumeRate(configuration, rented.rootSize)],
   }
 }

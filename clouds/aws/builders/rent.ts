@@ -12,6 +12,8 @@ export interface Rented {
   machine: Machine
   /** Who logs in. */
   user: string
+  /** GiB of the root volume; undefined when what was asked for is no longer known. */
+  rootSize?: number | undefined
 }
 
 /**
@@ -34,7 +36,8 @@ export async function rent(
   const alive = await keepOne(settings, before.filter(lives), ctx)
   if (alive) {
     ctx.log(`${lease.id} has ${alive.id} in ${region} already`)
-    return { machine: alive, user: known?.request.user ?? userOf(settings, spec) }
+    const user = known?.request.user ?? userOf(settings, spec)
+    return { machine: alive, user, rootSize: known?.request.rootSize }
   }
   const record = known
     ? { ...known, outcome: 'asked' }
@@ -44,7 +47,7 @@ export async function rent(
   try {
     const machine = await askForMachine(settings, { record, spec, lease, ended }, ctx)
     await writeRecord(settings, lease.id, { ...record, outcome: machine.id })
-    return { machine, user: record.request.user }
+    return { machine, user: record.request.user, rootSize: record.request.rootSize }
   } catch (error) {
     const isRefused = refusals.includes(asFactoryError(error).class)
     if (isRefused) await writeRecord(settings, lease.id, { ...record, outcome: 'refused' })

@@ -9,6 +9,7 @@ import { fromEveryRegion } from '../every-region.ts'
 import { imageFromAmi, readyMark } from './image-marks.ts'
 import { discardLeftover, findLeftovers } from './leftovers.ts'
 import { findImage, makeCopy, makeImage } from './publish.ts'
+import { snapshotRate } from '../rates.ts'
 import { removeImage } from './remove.ts'
 import type { AwsSettings } from '../settings.ts'
 
@@ -39,6 +40,7 @@ export function createImageStore(settings: AwsSettings): ImageStore {
     regions: settings.regions,
     location: (region) => `${settings.configuration.endpoint ?? 'aws'} ${region}`,
     takes,
+    rate: (_region, storedBytes) => snapshotRate(settings.configuration, storedBytes),
     async check(region, _need, ctx) {
       // Whether account and region answer at all; what it finds does not matter.
       await amiNamed(settings.clients(region), 'none', ctx)
