@@ -35,7 +35,7 @@ export default defineConfig({
             ...(process.env['CHAOS_LAB_KILLS'] === undefined ? [] : ['test/chaos/lab-*.test.ts']),
           ],
           testTimeout: 1_200_000,
-          hookTimeout: 1_200_000,
+          hookTimeout: 1_800_000,
           fileParallelism: false,
           sequence: { groupOrder: 1 },
         },

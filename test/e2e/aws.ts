@@ -57,6 +57,12 @@ export async function openAws(): Promise<AwsForWorkspace> {
         // A list is for the main region: images are booted there and not in the other one.
         subnets,
         maxBuilders: 1,
+        // What these cost does not matter here, only that it is counted.
+        prices: {
+          machineHour: { 'm7i.xlarge': 0.2, 'm7g.xlarge': 0.2 },
+          volumeGibMonth: 0.08,
+          snapshotGibMonth: 0.05,
+        },
       }
       for (const arch of awsArchitectures) file.builders[arch] = ['aws']
       file.publish.push({ to: 'aws', arch: awsArchitectures, format: 'raw' })

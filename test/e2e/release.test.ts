@@ -92,7 +92,7 @@ describe('one button, four architectures, two clouds, pressed again after each o
     }
   })
 
-  test('writes an index of the four pushed images and a release.json that names what was made', async () => {
+  test('writes an index of the four pushed images and a release.json that names what was made and what it cost', async () => {
     const manifest = releaseManifest.parse(JSON.parse(await readFile(String(finished()?.manifest), 'utf8')))
     const resolved = await registryClient().resolve(
       `localhost:5055/${workspace.name}/image:${finished()?.release}`,
@@ -101,6 +101,12 @@ describe('one button, four architectures, two clouds, pressed again after each o
     for (const arch of architectureNames) {
       const block = manifest.architectures[arch]?.['x-factory']
       expect(block?.complete).toBe(true)
+      const machines = block?.cost?.machines.filter(({ cloud }) => cloud === 'aws') ?? []
+      expect(machines.length > 0, arch).toBe(awsArchitectures.includes(arch))
+      for (const { seconds, rates } of machines) {
+        expect(seconds).toBeGreaterThan(10)
+        for (const rate of rates) expect(rate.amount?.amount, rate.what).toBeGreaterThan(0)
+      }
       expect(block?.['oci-image']?.['digest-ref']).toBe(
         `localhost:5055/${workspace.name}/image@${resolved.manifests[arch]}`,
       )
