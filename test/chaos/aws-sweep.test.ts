@@ -2,16 +2,9 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { cut, late, lostAnswer, stalled } from '#test/servers/aws-front/effects.ts'
+import { type Kill, type RunPoints, around, betweenBlocks, isReading, pointsOfRun } from './aws-points.ts'
 import { expectNoUnknownMachine, expectOneOfEverythingOnAws } from './aws-world.ts'
-import {
-  type RunPoints,
-  type RunnableWorld,
-  awsWorlds,
-  isReading,
-  pointsOfRun,
-  strikeAt,
-} from './aws-worlds.ts'
-import type { Injection } from './points.ts'
+import { type RunnableWorld, awsWorlds, strikeAt } from './aws-worlds.ts'
 
 /*
  * The engine and the AWS adapter together, of which sweep.test.ts has the first alone and the tests of test/clouds the
@@ -31,32 +24,6 @@ beforeAll(async () => {
   whole = runs[0]
   resumed = runs[1]
 }, 600_000)
-
-type Kill = Pick<Injection, 'point' | 'when'>
-
-/** Words of the engine about itself: no request lies between them and the record before or after, and sweep.test.ts kills at each. */
-const ofTheEngine = /^append (step-|container-)/
-/** What the cloud has done, told by a record: between the answer and it the adapter has written its own files. */
-const tellsOfTheCloud = /^append (lease-acquired|lease-prolonged|lease-released|image-published) /
-/** One after the other, the last one for the mark that an image is ready, with nothing kept between: before one is after the one before it. */
-const inARow =
-  /^(ModifyImageAttribute|ModifySnapshotAttribute|EnableImageDeprecation) |^CreateTags (us-east-1 #2|eu-west-1 #1)$/
-/** All blocks are under way at once: the first and the last one are enough. */
-const betweenBlocks = /^PutSnapshotBlock \S+ #[23]$/
-
-/** The points of a run, each side of each where it is not the same as a side of another; all of them in a long run. */
-function around({ appends, requests }: RunPoints): Kill[] {
-  const all = [...appends, ...requests]
-  const isLong = process.env['CHAOS_KILLS'] !== undefined
-  const after = all.filter((point) => isLong || (!ofTheEngine.test(point) && !betweenBlocks.test(point)))
-  const before = after.filter(
-    (point) => isLong || tellsOfTheCloud.test(point) || (requests.includes(point) && !inARow.test(point)),
-  )
-  return [
-    ...after.map((point): Kill => ({ point, when: 'after' })),
-    ...before.map((point): Kill => ({ point, when: 'before' })),
-  ]
-}
 
 /** The middle of the build: its machine is rented, and nothing is published. */
 async function killInBuild(world: RunnableWorld): Promise<void> {

@@ -1,7 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readFileSync, readdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import pLimit from 'p-limit'
 import type { Effect, InjectedFault } from '#test/servers/aws-front/faults.ts'
 import type { AwsFront } from '#test/servers/aws-front/front.ts'
@@ -65,41 +63,6 @@ function worldAt(front: AwsFront, directory: string): RunnableWorld {
       return killed
     },
   }
-}
-
-/** What a run goes through, in the order of its first one: `append lease-taken x86_64 #1`, `CopyImage eu-west-1 #1`. */
-export interface RunPoints {
-  appends: string[]
-  /** Those that change something. */
-  requests: string[]
-}
-
-/** Runs to the end and tells the points of that. */
-export async function pointsOfRun({ directory, front, run }: RunnableWorld): Promise<RunPoints> {
-  const before = readdirSync(directory)
-  const { exitCode, stderr } = await run()
-  if (exitCode !== 0) throw new Error(`a run to which nothing happens ended with ${exitCode}: ${stderr}`)
-  const file = readdirSync(directory).find((name) => name.startsWith('points-') && !before.includes(name))
-  const points = readFileSync(join(directory, file!), 'utf8').trim().split('\n')
-  const appends = points.filter((point) => point.startsWith('append '))
-  return { appends, requests: changingRequests(front) }
-}
-
-function changingRequests({ requests }: AwsFront): string[] {
-  const seen = new Map<string, number>()
-  return requests
-    .filter(({ action }) => !isReading(action))
-    .map(({ action, region }) => {
-      const name = `${action} ${region}`
-      const count = (seen.get(name) ?? 0) + 1
-      seen.set(name, count)
-      return `${name} #${count}`
-    })
-}
-
-/** Whether a request of that name changes nothing. */
-export function isReading(action: string): boolean {
-  return /^(Describe|Get|List|Head|Simulate)/.test(action)
 }
 
 /** Lets something happen to the request of that name once, counted from now on. */
