@@ -34,9 +34,10 @@ export function mayBeRentedIn(region: string, recorded: string, settings: Libvir
   return region === recorded || !settings.hypervisors.some((each) => each.region === recorded)
 }
 
-/** Forgets a lease that was given back. */
+/** Forgets a lease that was given back, also what was being written when its factory was killed. */
 export async function forgetRegion(settings: LibvirtSettings, leaseId: string): Promise<void> {
-  await rm(join(directory(settings), leaseId), { force: true })
+  const file = join(directory(settings), leaseId)
+  for (const each of [file, `${file}.part`]) await rm(each, { force: true })
 }
 
 async function writeSynced(path: string, content: string): Promise<void> {

@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { openStore } from '#src/artifact/store.ts'
 import { asFactoryError } from '#src/errors.ts'
 import { enterEngine } from '#src/journal/engine.ts'
@@ -9,31 +8,25 @@ import { planNow } from '#src/release/last-release.ts'
 import { runRelease } from '#src/release/release.ts'
 import type { EngineParts } from '#src/release/scope.ts'
 import { unfinishedRelease } from '#src/release/unfinished.ts'
-import { configuration, inputs } from '#test/release/planning.ts'
+import { inputs } from '#test/release/planning.ts'
 import { openLedger } from './ledger.ts'
 import { type Points, openPoints } from './points.ts'
-import { openScriptedBuilder, scriptedContainer, scriptedDisk } from './scripted-builder.ts'
-import { archOf, scriptedCloud } from './scripted-cloud.ts'
 import type { RunOptions } from './run.ts'
+import { configurationOf, sceneOf } from './scene.ts'
+import { scriptedContainer } from './scripted-builder.ts'
+import { archOf } from './scripted-cloud.ts'
 
 /*
- * One orchestrator: the real engine, journal and store over a scripted world, in a process of its own that may be killed.
- * Ends with exit code 0 (done), 3 (anything else that a release can come to), 1 (it may not go on).
+ * One orchestrator: the real engine, journal and store over a scripted world or AWS, in a process of its own that may be
+ * killed. Ends with exit code 0 (done), 3 (anything else that a release can come to), 1 (it may not go on).
  */
-const { directory, architectures, failing, takeOver, maxBuilders, clockMs, injection, pointsFile } =
-  JSON.parse(process.argv[2] ?? '') as RunOptions
+const options = JSON.parse(process.argv[2] ?? '') as RunOptions
+const { directory, failing, takeOver, clockMs, injection, pointsFile } = options
 const now = () => Date.now() + clockMs
 const points = openPoints(pointsFile, injection)
 const ledger = openLedger(directory)
-const stateDirectory = join(directory, 'state')
-const settings = configuration({
-  stateDirectory,
-  image: { ...configuration().image, push: 'registry.example/lab' },
-  architectures,
-  builders: Object.fromEntries(architectures.map((arch) => [arch, ['lab']])),
-  publish: [{ to: 'lab', architectures, format: 'raw', verify: true }],
-})
-const clouds = new Map([['lab', scriptedCloud('lab', ledger, points, maxBuilders)]])
+const settings = configurationOf(options)
+const { stateDirectory } = settings
 
 process.exitCode = await main().catch((error: unknown) => {
   const { code, message } = asFactoryError(error)
@@ -47,6 +40,7 @@ async function main(): Promise<number> {
   using engine = entered.engine
   const journal = pointed(engine.journal, points)
   const store = openStore(stateDirectory)
+  const { clouds, disk, openBuilder } = await sceneOf({ options, ledger, points })
   const read = { ...inputs(), diskBuilders: inputs().facts.diskBuilders, bases: inputs().facts.bases }
   const planned = await planNow(settings, { clouds, store, state: journal.state() }, read, {})
   const parts: EngineParts = {
@@ -65,8 +59,8 @@ async function main(): Promise<number> {
         })),
     },
     container: scriptedContainer(ledger, failing),
-    disk: scriptedDisk(),
-    openBuilder: (ref) => Promise.resolve(openScriptedBuilder(ref, ledger, points)),
+    disk,
+    openBuilder,
     listener: (event) => {
       if (event.type === 'warning') process.stderr.write(`warning: ${event.message}\n`)
       if (event.type === 'step-failed') process.stderr.write(`${event.step}: ${event.error.message}\n`)

@@ -13,7 +13,12 @@ const free = 999_999_999_999_999
 const places = ['/var/lib/containers', '/var/tmp', '/var/lib/factory']
 
 /** A session with a scripted machine: its jobs go on in the ledger whatever becomes of us. */
-export function openScriptedBuilder(ref: BuilderRef, ledger: Ledger, points: Points): Builder {
+export function openScriptedBuilder(
+  ref: BuilderRef,
+  ledger: Ledger,
+  points: Points,
+  diskOf: (identity: string, path: string) => string | Buffer = (identity, path) => `${identity} ${path}`,
+): Builder {
   const lease = ref.leaseId
   const standing = () => {
     const machine = ledger.standing(lease)
@@ -61,7 +66,7 @@ export function openScriptedBuilder(ref: BuilderRef, ledger: Ledger, points: Poi
     },
     fetch: (path, destination) =>
       points.pass(`call fetch ${ref.arch}`, async () => {
-        const content = `${standing().identity} ${path}`
+        const content = diskOf(standing().identity, path)
         writeFileSync(destination, content)
         const sha256 = createHash('sha256').update(content).digest('hex')
         return { sha256, sizeBytes: content.length, contentBytes: content.length, extents: [] }
@@ -88,7 +93,7 @@ export function scriptedContainer(ledger: Ledger, failing: readonly string[]): C
   }
 }
 
-export function scriptedDisk(): DiskBuilder {
+export function scriptedDisk(virtualBytes = 2000): DiskBuilder {
   return {
     makes: () => true,
     async build(builder, request, ctx) {
@@ -99,7 +104,7 @@ export function scriptedDisk(): DiskBuilder {
         format,
         path: `/out/${format}`,
         sizeBytes: 1000,
-        virtualBytes: 2000,
+        virtualBytes,
       }))
     },
   }

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EBSClient } from '@aws-sdk/client-ebs'
-import { DescribeImagesCommand, EC2Client } from '@aws-sdk/client-ec2'
+import { DescribeImagesCommand, DescribeSnapshotsCommand, EC2Client } from '@aws-sdk/client-ec2'
 import { execa } from 'execa'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Image } from '#clouds/types.ts'
@@ -108,6 +109,25 @@ describe('images on AWS', () => {
     await readBack(image, file)
     await execa('cmp', ['-n', String(artifact.sizeBytes), artifact.path, file])
     await (await fixture.open()).images!.remove(image, testContext())
+  })
+
+  test('are sent anew when EBS gave up what a kill had left half-sent, of which nothing is kept', async () => {
+    const artifact = await fixture.makeArtifact('given-up.raw', 8 * MiB, [[0, randomBytes(2 * MiB)]])
+    const key = imageKey(await fixture.open(), fixture.owner, artifact, 'given-up')
+    const hanging = front.inject({ action: 'CompleteSnapshot', times: 1, effect: stalled() })
+    await fixture.killPublish(artifact, key, hanging.happened)
+    hanging.remove()
+    const { minuteMs } = front.settings
+    front.settings.minuteMs = 0
+    const ec2 = new EC2Client({ endpoint: front.endpoint, region: mainRegion })
+    await ec2.send(new DescribeSnapshotsCommand({ OwnerIds: ['self'] }))
+    front.settings.minuteMs = minuteMs
+    front.forgetRequests()
+    await publish(artifact, 'given-up')
+    expect(calls('PutSnapshotBlock')).toHaveLength(4)
+    expect(calls('DeleteSnapshot')).toHaveLength(1)
+    const kept = await readdir(join(fixture.stateDirectory, 'clouds/test'))
+    expect(kept.filter((name) => name.endsWith('.sent'))).toEqual([])
   })
 
   test('are copied to the other regions by AWS, sent once however many ask at the same time', async () => {

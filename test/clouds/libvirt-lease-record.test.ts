@@ -1,10 +1,10 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { expect, test } from 'vitest'
 import { libvirtConfiguration } from '#clouds/libvirt/config.ts'
 import { createLibvirtCloud } from '#clouds/libvirt/index.ts'
-import { recordRegion, recordedRegion } from '#clouds/libvirt/lease-record.ts'
+import { forgetRegion, recordRegion, recordedRegion } from '#clouds/libvirt/lease-record.ts'
 import { watchPace } from '#clouds/libvirt/watchdog.ts'
 import { testContext } from '#test/contract/cloud.ts'
 
@@ -57,4 +57,13 @@ test.each([
   await writeFile(join(leases, 'a'), written)
   const refused = { code: 'libvirt-not-running' }
   await expect(builders!.release('a', testContext())).rejects.toMatchObject(refused)
+})
+
+test('a lease that was given back leaves nothing, also when its record was cut off half way', async () => {
+  await using here = await place()
+  const settings = settingsIn(here.directory)
+  await recordRegion(settings, 'a', 'hv1')
+  await writeFile(join(here.directory, 'leases/a.part'), 'hv')
+  await forgetRegion(settings, 'a')
+  expect(await readdir(join(here.directory, 'leases'))).toEqual([])
 })

@@ -13,6 +13,7 @@ import {
   cut,
   expiredToken,
   garbage,
+  late,
   lostAnswer,
   overQuota,
   refusedWith,
@@ -172,4 +173,20 @@ test('a new thing stays unknown for as many calls as it was told', async () => {
   expect([await machines(ec2), await machines(ec2)]).toEqual([0, 1])
   front.settings.unknownFor.snapshot = 0
   await completedSnapshot(ebs, ec2)
+})
+
+test('a late request is done when it is let happen, and not before', async () => {
+  await using front = await aws.front()
+  const ec2 = new EC2Client(clientConfig(front))
+  const { effect, letHappen } = late()
+  const { happened } = front.inject({ action: 'RunInstances', times: 1, effect })
+  const stop = new AbortController()
+  const asking = ec2.send(machine('once'), { abortSignal: stop.signal })
+  const outcome = expect(asking).rejects.toThrow()
+  await happened
+  stop.abort()
+  await outcome
+  expect(await machines(ec2)).toBe(0)
+  expect(await letHappen()).toMatchObject({ action: 'RunInstances', status: 200 })
+  expect(await machines(ec2)).toBe(1)
 })

@@ -53,9 +53,10 @@ export async function readRecord(settings: AwsSettings, leaseId: string): Promis
   }
 }
 
-/** Forgets a lease that was given back. */
+/** Forgets a lease that was given back, also what was being written when its factory was killed. */
 export async function forgetRecord(settings: AwsSettings, leaseId: string): Promise<void> {
-  await rm(join(directory(settings), leaseId), { force: true })
+  const file = join(directory(settings), leaseId)
+  for (const each of [file, `${file}.part`]) await rm(each, { force: true })
 }
 
 async function writeSynced(path: string, content: string): Promise<void> {

@@ -61,7 +61,10 @@ async function startOrFind(
   if (good) return begun(good, ctx)
   const failed = known.flatMap(({ SnapshotId }) => SnapshotId ?? []).toSorted()
   const started = await startAnew(settings, clients, artifact, key, failed, ctx)
-  for (const id of failed) await deleteSnapshot(clients, id, ctx)
+  for (const id of failed) {
+    await deleteSnapshot(clients, id, ctx)
+    await forgetSentBlocks(settings.stateDirectory, id)
+  }
   return started
 }
 
@@ -97,6 +100,7 @@ async function startAnew(
     return undefined
   })
   if (snapshot?.State === 'completed' || snapshot?.State === 'pending') return begun(snapshot, ctx)
+  await forgetSentBlocks(settings.stateDirectory, id)
   return await startAnew(settings, clients, artifact, key, [...gone, id], ctx)
 }
 

@@ -1,4 +1,5 @@
 import { expired, refuse } from './authentication.ts'
+import type { FrontRequest } from './call.ts'
 import type { Effect } from './faults.ts'
 import { Refusal } from './refusal.ts'
 import type { RefusalFacts } from './refusal.ts'
@@ -29,6 +30,17 @@ export function cut(isDone = true): Effect {
 /** The connection stays open and nothing comes. */
 export function stalled(isDone = false): Effect {
   return { kind: 'stalled', isDone }
+}
+
+/** The request is done only when it is let happen; what came of it stands in its record. */
+export function late(): { effect: Effect; letHappen(): Promise<FrontRequest> } {
+  const { promise: until, resolve: begin } = Promise.withResolvers<void>()
+  const { promise: record, resolve: answered } = Promise.withResolvers<FrontRequest>()
+  const letHappen = () => {
+    begin()
+    return record
+  }
+  return { effect: { kind: 'late', until, answered }, letHappen }
 }
 
 /** The session ended; for a session that ends for good set `expired` of the credential. */

@@ -11,6 +11,8 @@ export type Effect =
   | { readonly kind: 'cut'; readonly isDone: boolean }
   /** No answer ever comes; it is done, or not. */
   | { readonly kind: 'stalled'; readonly isDone: boolean }
+  /** It is on its way for longer than its sender lives: done when `until` is over, and answered to nobody but the test. */
+  | { readonly kind: 'late'; readonly until: Promise<void>; answered(request: FrontRequest): void }
   /** The answer is nothing that AWS would write; it is done, or not. */
   | { readonly kind: 'garbage'; readonly isDone: boolean; readonly status: number; readonly body: string }
 

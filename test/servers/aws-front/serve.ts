@@ -36,16 +36,27 @@ export async function serve(
   const { effect } = strike
   if (effect.kind === 'cut') return void incoming.socket.resetAndDestroy()
   if (effect.kind === 'stalled') return
+  if (effect.kind === 'late') return doLater(world, received, effect)
   return respond(world, outgoing, received, instead(effect, record))
 }
 
 function isBefore({ effect }: Strike): boolean {
-  if (effect.kind === 'refused') return true
+  if (effect.kind === 'refused' || effect.kind === 'late') return true
   return effect.kind !== 'done-and-refused' && !effect.isDone
 }
 
+async function doLater(
+  world: World,
+  received: Received,
+  effect: Extract<Strike['effect'], { kind: 'late' }>,
+): Promise<void> {
+  await effect.until
+  received.record.status = (await answered(world, received)).status
+  effect.answered(received.record)
+}
+
 function instead(
-  effect: Exclude<Strike['effect'], { kind: 'cut' | 'stalled' }>,
+  effect: Exclude<Strike['effect'], { kind: 'cut' | 'stalled' | 'late' }>,
   record: FrontRequest,
 ): Answer {
   if (effect.kind === 'garbage') {
