@@ -46,8 +46,6 @@ export async function openAws(): Promise<AwsForWorkspace> {
       FACTORY_TEST_AWS_ADDRESSES: host.addressesFile,
     },
     configure(file) {
-      // One machine here and one there: each keeps one of two cores busy.
-      for (const cloud of Object.values(file.clouds)) cloud['maxBuilders'] = 1
       file.clouds['aws'] = {
         kind: 'aws',
         region: awsRegions.main,
