@@ -99,6 +99,22 @@ describe('a request for a machine whose answer is lost', () => {
     expect(await fixture.machines(lease)).toMatchObject([{ State: { Name: 'terminated' } }])
   })
 
+  test('is not taken for given back when something else than EC2 answers what there is', async () => {
+    await using front = await aws.front()
+    await using fixture = await createAwsBuildersFixture(front.endpoint)
+    const lease = fixture.newLease()
+    await fixture.pool().acquire(fixture.spec, lease, testContext())
+    const fault = front.inject({ action: 'DescribeInstances', effect: garbage() })
+    await expect(fixture.pool().release(lease.id, testContext())).rejects.toMatchObject({
+      code: 'aws-answer-unreadable',
+      class: 'infra',
+    })
+    await expect(gather(fixture.pool().find(lease.owner, testContext()))).rejects.toThrow('us-east-1')
+    fault.remove()
+    await fixture.pool().release(lease.id, testContext())
+    expect(await fixture.machines(lease)).toMatchObject([{ State: { Name: 'terminated' } }])
+  })
+
   test('whose token was used for another request, and whose machine is gone, ends the lease', async () => {
     await using front = await aws.front()
     await using fixture = await createAwsBuildersFixture(front.endpoint)

@@ -1,6 +1,6 @@
 import { UploadPartCommand } from '@aws-sdk/client-s3'
 import type { Context } from '#src/context.ts'
-import { answered } from './answer.ts'
+import { answered } from '../answer.ts'
 import type { Bucket } from './bucket.ts'
 import { bucketFailure } from './bucket-failures.ts'
 import { isExpired } from '../credentials.ts'

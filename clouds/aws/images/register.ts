@@ -5,6 +5,7 @@ import type { Artifact } from '#src/artifact/types.ts'
 import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
 import { amiById, amiNamed } from './amis.ts'
+import { answered } from '../answer.ts'
 import { call } from '../call.ts'
 import type { RegionClients } from '../clients.ts'
 import { awsErrorName } from '../failures.ts'
@@ -31,9 +32,11 @@ export async function registerImage(
   const clients = settings.clients(key.region)
   const name = amiName(key)
   const request = registration(settings, artifact, key, snapshotId)
-  return await call(`registering ${name}`, key.region, ctx, async (options) => {
+  const what = `registering ${name}`
+  return await call(what, key.region, ctx, async (options) => {
     try {
-      return (await clients.ec2.send(new RegisterImageCommand(request), options)).ImageId!
+      const { ImageId } = await clients.ec2.send(new RegisterImageCommand(request), options)
+      return answered(ImageId, what, key.region)
     } catch (error) {
       if (awsErrorName(error) !== 'InvalidAMIName.Duplicate') throw error
       const namesake = await amiNamed(clients, name, ctx)
