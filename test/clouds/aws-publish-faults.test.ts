@@ -138,6 +138,15 @@ describe('a publish to AWS', () => {
     expect(await publishThrough({ action, times: 1, effect: cut(true) })).toBe(1)
   })
 
+  test('whose answer to RegisterImage is lost waits for EC2 to show its image', async () => {
+    front.settings.unknownFor.image = 3
+    try {
+      expect(await publishThrough({ action: 'RegisterImage', times: 1, effect: lostAnswer() })).toBe(1)
+    } finally {
+      front.settings.unknownFor.image = 0
+    }
+  })
+
   test.each<[string, Fault]>([
     ['a storm of throttling', { action: 'PutSnapshotBlock', times: 12, effect: throttled() }],
     ['throttling of EC2', { service: 'ec2', every: 3, times: 4, effect: throttled() }],
