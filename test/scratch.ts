@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Reporter } from 'vitest/node'
@@ -12,6 +12,8 @@ export function scratchPlace(): Reporter {
   const place = mkdtempSync(join(before, 'ft-'))
   process.env['TMPDIR'] = place
   return {
+    /** Of many runs, as there are while files are watched. */
+    onTestRunStart: () => void mkdirSync(place, { recursive: true, mode: 0o700 }),
     onTestRunEnd(_modules, _errors, reason) {
       if (reason === 'passed') rmSync(place, { recursive: true, force: true })
       else process.stderr.write(`What the tests wrote stays in ${place}\n`)

@@ -73,6 +73,12 @@ const readings: readonly [RegExp, Reading][] = [
   ],
 ]
 
+const unreadable: Reading = {
+  code: 'aws-answer-unreadable',
+  class: 'infra',
+  hint: 'Run the same command again. Is `endpoint` in the configuration right, and what stands before it?',
+}
+
 const unreachable: Reading = {
   code: 'aws-not-reachable',
   class: 'infra',
@@ -109,6 +115,7 @@ export function awsFailure(error: unknown, what: string, region: string): Factor
 
 function readingOf(name: string, status: number | undefined): Reading {
   for (const [pattern, reading] of readings) if (pattern.test(name)) return reading
+  if (name === 'UnreadablePage') return unreadable
   if (status === undefined) return unreachable
   return {
     code: 'aws-failed',

@@ -62,9 +62,10 @@ test('a session that ends while blocks are sent is followed by the next one, and
   const image = await publishing
   const registered = front.requests.find(({ action }) => action === 'RegisterImage')
   expect(registered?.accessKeyId).toBe('second')
-  const puts = front.requests.filter(({ action, status }) => action === 'PutSnapshotBlock' && status < 300)
+  const puts = front.requests.filter(({ action, status }) => action === 'PutSnapshotBlock' && status === 201)
   const blocks = puts.map(({ parameters }) => parameters['BlockIndex'])
   expect(new Set(blocks).size).toBe(48)
+  expect(blocks).toHaveLength(48)
   await cloud.images!.remove(image, testContext())
 })
 

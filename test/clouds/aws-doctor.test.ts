@@ -2,6 +2,7 @@ import { DescribeSnapshotsCommand } from '@aws-sdk/client-ec2'
 import { describe, expect, test } from 'vitest'
 import { permissionsFor } from '#clouds/aws/doctor/permissions.ts'
 import { completePolicy } from '#clouds/aws/doctor/policy.ts'
+import { refusedWith } from '#test/servers/aws-front/effects.ts'
 import { type PolicyDocument, allowAll } from '#test/servers/aws-front/policy.ts'
 import { awsForTests } from '#test/servers/aws-test.ts'
 import { createAwsBuildersFixture } from './aws-builders-fixture.ts'
@@ -143,6 +144,21 @@ describe('rights', () => {
       ({ action, parameters }) => action === 'RunInstances' && parameters['DryRun'] !== 'true',
     )
     expect(real).toEqual([])
+  })
+})
+
+test('a canary that could not be removed is told, with why', async () => {
+  await using front = await aws.front()
+  await using fixture = await createAwsBuildersFixture(front.endpoint)
+  front.inject({
+    action: 'DeleteSnapshot',
+    when: ({ parameters }) => parameters['DryRun'] !== 'true',
+    effect: refusedWith({ code: 'OperationNotPermitted', message: 'it is locked', status: 400 }),
+  })
+  const found = await findings(fixture.settings(everything))
+  expect(found.find(({ subject }) => subject === 'canary')).toMatchObject({
+    severity: 'warning',
+    message: expect.stringMatching(/could not remove the snapshot snap-.*it is locked/),
   })
 })
 

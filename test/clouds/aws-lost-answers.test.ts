@@ -31,6 +31,13 @@ function tokensAsked({ requests }: Front): (string | undefined)[] {
     .map(({ parameters }) => parameters['ClientToken'])
 }
 
+/** What EC2 says while it does not show a machine yet. */
+const nothingThere = garbage(
+  200,
+  false,
+  '<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><reservationSet/></DescribeInstancesResponse>',
+)
+
 /** A context whose pauses are over at once. */
 function hasty(): Context & { told: string[] } {
   return { ...testContext(), sleep: () => Promise.resolve() }
@@ -95,6 +102,39 @@ describe('a request for a machine whose answer is lost', () => {
     await happened
     killed.abort(new Error('killed'))
     await expect(acquiring).rejects.toThrow('killed')
+    await fixture.pool().release(lease.id, testContext())
+    expect(await fixture.machines(lease)).toMatchObject([{ State: { Name: 'terminated' } }])
+  })
+
+  test('and that nobody may look for is still given back when somebody may', async () => {
+    await using front = await aws.front()
+    await using fixture = await createAwsBuildersFixture(front.endpoint)
+    const lease = fixture.newLease()
+    front.inject({ action: 'RunInstances', times: 1, effect: cut(true) })
+    const effect = refusedWith({ code: 'UnauthorizedOperation', message: 'no', status: 403 })
+    const blind = front.inject({ action: 'DescribeInstances', after: 1, effect })
+    await expect(fixture.pool().acquire(fixture.spec, lease, testContext())).rejects.toMatchObject({
+      code: 'aws-permission',
+    })
+    blind.remove()
+    const unseen = front.inject({ action: 'DescribeInstances', times: 1, effect: nothingThere })
+    await fixture.pool().release(lease.id, testContext())
+    expect(unseen.count).toBe(1)
+    expect(await fixture.machines(lease)).toMatchObject([{ State: { Name: 'terminated' } }])
+  })
+
+  test('is not taken for given back when something else than EC2 answers what there is', async () => {
+    await using front = await aws.front()
+    await using fixture = await createAwsBuildersFixture(front.endpoint)
+    const lease = fixture.newLease()
+    await fixture.pool().acquire(fixture.spec, lease, testContext())
+    const fault = front.inject({ action: 'DescribeInstances', effect: garbage() })
+    await expect(fixture.pool().release(lease.id, testContext())).rejects.toMatchObject({
+      code: 'aws-answer-unreadable',
+      class: 'infra',
+    })
+    await expect(gather(fixture.pool().find(lease.owner, testContext()))).rejects.toThrow('us-east-1')
+    fault.remove()
     await fixture.pool().release(lease.id, testContext())
     expect(await fixture.machines(lease)).toMatchObject([{ State: { Name: 'terminated' } }])
   })

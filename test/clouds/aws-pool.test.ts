@@ -47,6 +47,15 @@ test('machines are asked for as spot first, then by type, then by subnet', () =>
   expect(attemptsFor(configuration, 'eu-west-1', ['m5.large'])).toMatchObject([{ subnet: undefined }, {}])
 })
 
+test('however many spot machines may be asked for, on-demand ones are asked for after them', () => {
+  const { configuration } = settings({ spot: 'first' })
+  const types = Array.from({ length: 70 }, (_, number) => `m${number}.large`)
+  const ways = attemptsFor(configuration, 'us-east-1', types)
+  expect(ways).toHaveLength(60)
+  expect(ways.filter(({ spot }) => !spot)[0]).toMatchObject({ instanceType: 'm0.large' })
+  expect(attemptsFor(settings({}).configuration, 'us-east-1', types)).toHaveLength(60)
+})
+
 test('every attempt of a lease has a token of its own, which is short enough and leads back to it', () => {
   const longest = `t-${'a'.repeat(38)}`
   const tokens = [0, 1, 59].flatMap((attempt) =>

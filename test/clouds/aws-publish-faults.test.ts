@@ -138,6 +138,15 @@ describe('a publish to AWS', () => {
     expect(await publishThrough({ action, times: 1, effect: cut(true) })).toBe(1)
   })
 
+  test('whose answer to RegisterImage is lost waits for EC2 to show its image', async () => {
+    front.settings.unknownFor.image = 3
+    try {
+      expect(await publishThrough({ action: 'RegisterImage', times: 1, effect: lostAnswer() })).toBe(1)
+    } finally {
+      front.settings.unknownFor.image = 0
+    }
+  })
+
   test.each<[string, Fault]>([
     ['a storm of throttling', { action: 'PutSnapshotBlock', times: 12, effect: throttled() }],
     ['throttling of EC2', { service: 'ec2', every: 3, times: 4, effect: throttled() }],
@@ -157,6 +166,28 @@ describe('a publish to AWS', () => {
     })
     expect(await publishThrough({ action: 'PutSnapshotBlock', times: 4, effect: unknown })).toBe(4)
   })
+
+  test('asks again for a snapshot when the answer names none', async () => {
+    const nothing = garbage(200, true, '{}')
+    expect(await publishThrough({ action: 'StartSnapshot', times: 1, effect: nothing })).toBe(1)
+    expect(calls('StartSnapshot')).toHaveLength(2)
+  })
+
+  test.each<[string, Effect]>([
+    ['RegisterImage', garbage(200, true)],
+    ['DescribeSnapshots', garbage()],
+    ['DescribeImages', garbage()],
+  ])(
+    'takes a page of something else for no answer to %s, and not for an empty one',
+    async (action, effect) => {
+      const artifact = await newArtifact()
+      const injected = front.inject({ action, times: 1, effect })
+      await expect(publish(artifact)).rejects.toMatchObject({ code: 'aws-answer-unreadable', class: 'infra' })
+      injected.remove()
+      await publish(artifact)
+      await expectOnlyImage(artifact)
+    },
+  )
 
   const denied = refusedWith({ code: 'AccessDeniedException', message: 'not authorized', status: 403 })
   const unauthorized = refusedWith({

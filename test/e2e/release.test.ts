@@ -105,6 +105,10 @@ describe('one button, four architectures, two clouds, pressed again after each o
       expect(machines.length > 0, arch).toBe(awsArchitectures.includes(arch))
       for (const { seconds, rates } of machines) {
         expect(seconds).toBeGreaterThan(10)
+        expect(rates.map(({ what }) => what)).toEqual([
+          expect.stringMatching(/^m7[ig]\.xlarge$/),
+          expect.stringMatching(/^a volume of \d+ GiB$/),
+        ])
         for (const rate of rates) expect(rate.amount?.amount, rate.what).toBeGreaterThan(0)
       }
       expect(block?.['oci-image']?.['digest-ref']).toBe(

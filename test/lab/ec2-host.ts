@@ -78,7 +78,8 @@ export async function startEc2Host(front: AwsFront): Promise<Ec2Host> {
     bootedAmis,
     running: () => [...machines.keys()],
     async [Symbol.asyncDispose]() {
-      for (const id of machines.keys()) delete addresses[id]
+      // Those whose disks are still being made as well: they must not start any more.
+      for (const id of Object.keys(addresses)) delete addresses[id]
       await Promise.all([...machines.values()].map(endQemu))
       await rm(directory, { recursive: true, force: true })
       if (failures.length > 0) throw new AggregateError(failures, 'machines of the lab did not start')

@@ -34,7 +34,7 @@ export async function askForMachine(settings: AwsSettings, asking: Asking, ctx: 
     ctx.emit({ message: `asking for ${described(attempt)} in ${record.region}${place}` })
     try {
       const machine = await ask(settings, asking, number, attempt, ctx)
-      return await runningMachine(settings, machine, 'none', ctx)
+      return await runningMachine(settings, machine, 'none', ctx).catch(undecided)
     } catch (error) {
       ctx.signal.throwIfAborted()
       const failure = asFactoryError(error)
@@ -44,6 +44,20 @@ export async function askForMachine(settings: AwsSettings, asking: Asking, ctx: 
     }
   }
   throw usedUp(record, failures)
+}
+
+/** Whether a failure to get a machine leaves it open that there is one: it is of a look, not of the request. */
+export function mayHaveMade(failure: unknown): boolean {
+  return failure instanceof FactoryError && failuresOfLooks.has(failure)
+}
+
+const failuresOfLooks = new WeakSet<FactoryError>()
+
+/** Want of capacity or quota is EC2's word that the machine has ended. */
+function undecided(error: unknown): never {
+  const failure = asFactoryError(error)
+  if (failure.class !== 'capacity' && failure.class !== 'quota') failuresOfLooks.add(failure)
+  throw failure
 }
 
 async function ask(
@@ -70,7 +84,7 @@ async function ask(
       ctx.signal.throwIfAborted()
       const error = asFactoryError(caught)
       if (tries === 1 && isRefusal(error)) throw error
-      const made = await lostMachine(settings, region, lease.id, error, ctx)
+      const made = await lostMachine(settings, region, lease.id, error, ctx).catch(undecided)
       if (made) {
         ctx.log(`${made.id} was started although its answer was lost`)
         return made

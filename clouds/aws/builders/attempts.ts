@@ -9,7 +9,7 @@ export interface Attempt {
   spot: boolean
 }
 
-/** More than this nobody waits for. */
+/** More than this nobody waits for; spot and on-demand have half of it each, so that neither crowds out the other. */
 const mostAttempts = 60
 
 /** Every way that the configuration allows, in the order of preference: spot before on-demand, types, subnets. */
@@ -21,10 +21,11 @@ export function attemptsFor(
   const markets = configuration.spot === 'first' ? [true, false] : [false]
   const named = forRegion<string>(configuration, configuration.subnets, region)
   const subnets = named.length === 0 ? [undefined] : named
-  const all = markets.flatMap((spot) =>
-    instanceTypes.flatMap((instanceType) => subnets.map((subnet) => ({ instanceType, subnet, spot }))),
+  return markets.flatMap((spot) =>
+    instanceTypes
+      .flatMap((instanceType) => subnets.map((subnet) => ({ instanceType, subnet, spot })))
+      .slice(0, mostAttempts / markets.length),
   )
-  return all.slice(0, mostAttempts)
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { BuilderSpec, Lease } from '#clouds/types.ts'
 import type { Context } from '#src/context.ts'
 import { type FailureClass, asFactoryError } from '#src/errors.ts'
-import { askForMachine } from './ask.ts'
+import { askForMachine, mayHaveMade } from './ask.ts'
 import { freezeRequest } from './freeze.ts'
 import { type LeaseRecord, readRecord, writeRecord } from './lease-record.ts'
 import { type Machine, lives, machinesByToken, machinesOfLease } from './machines.ts'
@@ -49,13 +49,13 @@ export async function rent(
     await writeRecord(settings, lease.id, { ...record, outcome: machine.id })
     return { machine, user: record.request.user, rootSize: record.request.rootSize }
   } catch (error) {
-    const isRefused = refusals.includes(asFactoryError(error).class)
+    const isRefused = refusals.includes(asFactoryError(error).class) && !mayHaveMade(error)
     if (isRefused) await writeRecord(settings, lease.id, { ...record, outcome: 'refused' })
     throw error
   }
 }
 
-/** What EC2 answered so has made nothing: where there was a doubt, it was looked for. */
+/** What EC2 answered so has made nothing: where there was a doubt, it was looked for, and the look was answered. */
 const refusals: readonly FailureClass[] = ['user', 'permission', 'capacity', 'quota']
 
 /** Whether the lease has asked for a machine that its marks do not show (yet). */

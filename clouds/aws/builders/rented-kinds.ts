@@ -74,8 +74,9 @@ export const rentedKinds: readonly RentedKind[] = [
     kind: 'address',
     plural: 'addresses',
     async list({ client }, Filters, options) {
-      const { Addresses = [] } = await client.send(new DescribeAddressesCommand({ Filters }), options)
-      return Addresses.map(({ AllocationId = '', Tags }) => ({ id: AllocationId, tags: Tags }))
+      const page = await client.send(new DescribeAddressesCommand({ Filters }), options)
+      const addresses = await everyItem([page], ({ Addresses }) => Addresses)
+      return addresses.map(({ AllocationId = '', Tags }) => ({ id: AllocationId, tags: Tags }))
     },
     remove: (ec2, AllocationId, options) => ec2.send(new ReleaseAddressCommand({ AllocationId }), options),
   },

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { CompleteSnapshotCommand, PutSnapshotBlockCommand, StartSnapshotCommand } from '@aws-sdk/client-ebs'
 import type { Context } from '#src/context.ts'
 import { asFactoryError } from '#src/errors.ts'
+import type { RegionClients } from '../clients.ts'
 import type { AwsSettings } from '../settings.ts'
 import { deleteSnapshot, snapshotById } from '../images/snapshots.ts'
 import { leaseMarks, tagsOf } from '../tags.ts'
@@ -11,6 +12,7 @@ import { type Probe, type Signal, tryRight } from './signals.ts'
 
 const blockBytes = 524_288
 const completeLimitMs = 60_000
+const removeLimitMs = 30_000
 /** The shortest time after which EBS gives up a snapshot that nobody completes, in minutes. */
 const giveUpMinutes = 10
 
@@ -75,13 +77,24 @@ export async function sendCanary(settings: AwsSettings, account: string, ctx: Co
       send: (o) => clients.ebs.send(complete, o),
     })),
   )
+  let left: string | undefined
   try {
     if (is('ebs:CompleteSnapshot')) await completed(settings, id, ctx)
     signals.push(...(await attempt(registerDryRun(clients, id, rootDevice))))
   } finally {
-    await deleteSnapshot(clients, id, ctx).catch((error: unknown) => asFactoryError(error))
+    left = await remove(clients, id, ctx)
   }
-  return { signals }
+  return left === undefined ? { signals } : { signals, left }
+}
+
+/** Also after Ctrl-C. */
+async function remove(clients: RegionClients, id: string, ctx: Context): Promise<string | undefined> {
+  try {
+    await deleteSnapshot(clients, id, { ...ctx, signal: AbortSignal.timeout(removeLimitMs) })
+    return undefined
+  } catch (error) {
+    return `the snapshot ${id} in ${clients.region}, which factory reap removes later: ${asFactoryError(error).message}`
+  }
 }
 
 /** A snapshot that is still on its way can be no image's. */

@@ -18,7 +18,8 @@ export function completePolicy(settings: AwsSettings): string {
 
 /**
  * A policy with exactly these rights. What ends or changes things is allowed for those only that bear the owner's mark, so
- * the key of a factory is of no use against anything else in the account.
+ * that no mistake of the factory ends anything else. Whoever has its key and means harm could set the mark first: marking
+ * has no condition, because the snapshot of an import bears no mark until the factory sets it.
  */
 export function policyOf(settings: AwsSettings, permissions: readonly Permission[]): string {
   const { owner, configuration } = settings

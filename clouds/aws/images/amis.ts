@@ -1,8 +1,10 @@
 import { type Image as Ami, DescribeImagesCommand, paginateDescribeImages } from '@aws-sdk/client-ec2'
 import type { Context } from '#src/context.ts'
+import { answered } from '../answer.ts'
 import { call } from '../call.ts'
 import type { RegionClients } from '../clients.ts'
 import { awsErrorName } from '../failures.ts'
+import { everyItem } from '../pages.ts'
 import { type Marks, filtersFor } from '../tags.ts'
 
 const pageSize = 200
@@ -26,10 +28,11 @@ export async function amisOn(clients: RegionClients, snapshotId: string, ctx: Co
 
 /** Undefined when there is none with the id, which right after its making may only mean "not yet". */
 export async function amiById(clients: RegionClients, id: string, ctx: Context): Promise<Ami | undefined> {
-  return await call(`looking at ${id}`, clients.region, ctx, async (options) => {
+  const what = `looking at ${id}`
+  return await call(what, clients.region, ctx, async (options) => {
     try {
       const { Images } = await clients.ec2.send(new DescribeImagesCommand({ ImageIds: [id] }), options)
-      return Images?.[0]
+      return answered(Images, what, clients.region)[0]
     } catch (error) {
       if (/^InvalidAMIID\.(NotFound|Unavailable)$/.test(awsErrorName(error))) return undefined
       throw error
@@ -48,13 +51,11 @@ async function describe(
   ctx: Context,
 ): Promise<Ami[]> {
   return await call('listing images', region, ctx, async ({ abortSignal }) => {
-    const amis: Ami[] = []
     const pages = paginateDescribeImages(
       { client: ec2, pageSize },
       { Owners: ['self'], ...query },
       { abortSignal },
     )
-    for await (const { Images } of pages) amis.push(...(Images ?? []))
-    return amis
+    return await everyItem(pages, ({ Images }) => Images)
   })
 }

@@ -3,6 +3,7 @@ import type { Image, ImageKey } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import type { Context } from '#src/context.ts'
 import { asFactoryError } from '#src/errors.ts'
+import { answered } from '../answer.ts'
 import { call } from '../call.ts'
 import { until } from '../wait.ts'
 import { amiById } from './amis.ts'
@@ -40,10 +41,9 @@ export async function copyImage(
       { ResourceType: 'snapshot', Tags: tags },
     ],
   })
-  const answer = await call(`copying ${source.id} to ${key.region}`, key.region, ctx, (options) =>
-    clients.ec2.send(request, options),
-  )
-  const id = answer.ImageId!
+  const what = `copying ${source.id} to ${key.region}`
+  const answer = await call(what, key.region, ctx, (options) => clients.ec2.send(request, options))
+  const id = answered(answer.ImageId, what, key.region)
   const copy = await until(id, visibleLimitMs, ctx, () => amiById(clients, id, ctx)).catch(
     (error: unknown) => {
       if (asFactoryError(error).code !== 'aws-too-slow' || gone.length > 3) throw error

@@ -6,7 +6,7 @@ import {
   paginateDescribeImportSnapshotTasks,
 } from '@aws-sdk/client-ec2'
 import type { Context } from '#src/context.ts'
-import { answered } from './answer.ts'
+import { answered } from '../answer.ts'
 import type { Bucket } from './bucket.ts'
 import { call } from '../call.ts'
 import type { RegionClients } from '../clients.ts'
@@ -90,11 +90,12 @@ async function importTaskById(
   id: string,
   ctx: Context,
 ): Promise<ImportSnapshotTask | undefined> {
-  return await call(`looking at ${id}`, region, ctx, async (options) => {
+  const what = `looking at ${id}`
+  return await call(what, region, ctx, async (options) => {
     try {
       const request = new DescribeImportSnapshotTasksCommand({ ImportTaskIds: [id] })
       const { ImportSnapshotTasks } = await ec2.send(request, options)
-      return ImportSnapshotTasks?.[0]
+      return answered(ImportSnapshotTasks, what, region)[0]
     } catch (error) {
       if (awsErrorName(error).startsWith('InvalidConversionTaskId')) return undefined
       throw error

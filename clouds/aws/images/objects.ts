@@ -5,7 +5,7 @@ import {
   paginateListObjectsV2,
 } from '@aws-sdk/client-s3'
 import type { Context } from '#src/context.ts'
-import { answered } from './answer.ts'
+import { answered } from '../answer.ts'
 import { type Bucket, bucketCall } from './bucket.ts'
 import { awsErrorName } from '../failures.ts'
 import { everyItem } from '../pages.ts'
@@ -28,7 +28,8 @@ export async function objectsBelow(bucket: Bucket, prefix: string, ctx: Context)
     const pages = paginateListObjectsV2({ client: bucket.s3 }, query, { abortSignal })
     return await everyItem(pages, ({ Name, Contents }) => {
       answered(Name, what, bucket.region)
-      return Contents
+      // Of all listings this one alone says nothing where there is nothing.
+      return Contents ?? []
     })
   })
 }

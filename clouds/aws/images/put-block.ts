@@ -6,7 +6,7 @@ import { blockBytes } from './blocks.ts'
 import type { RegionClients } from '../clients.ts'
 import { isExpired } from '../credentials.ts'
 import { awsErrorName, awsFailure } from '../failures.ts'
-import type { Pace } from './pace.ts'
+import { type Pace, isPushedBack } from './pace.ts'
 import { retryPauseMs } from '../wait.ts'
 
 const attempts = 8
@@ -30,7 +30,7 @@ export function digestOf({ bytes }: Block): Buffer {
 }
 
 /**
- * Sends one block, with a hard limit for each try: now and then a put never gets an answer. The bytes are not signed, their
+ * Sends one block, which the pace has let start, with a hard limit for each try: now and then a put never gets an answer. The bytes are not signed, their
  * digest is, and EBS refuses a block that does not match it.
  */
 export async function putBlock(target: Target, block: Block, digest: Buffer, ctx: Context): Promise<void> {
@@ -43,6 +43,8 @@ export async function putBlock(target: Target, block: Block, digest: Buffer, ctx
     Checksum: digest.toString('base64'),
     ChecksumAlgorithm: 'SHA256',
   })
+  // What is only not known yet is no failure of the line, and has a limit of its own.
+  let failures = 0
   for (let tries = 1; ; tries += 1) {
     try {
       const abortSignal = AbortSignal.any([ctx.signal, AbortSignal.timeout(attemptMs)])
@@ -52,10 +54,10 @@ export async function putBlock(target: Target, block: Block, digest: Buffer, ctx
       ctx.signal.throwIfAborted()
       const verdict = judge(error, target, ctx.now())
       if (verdict === 'slow down') pace.slowDown()
-      const last = verdict !== 'not yet' && tries >= attempts
-      if (verdict === 'give up' || last)
+      if (verdict !== 'not yet') failures += 1
+      if (verdict === 'give up' || failures >= attempts)
         throw awsFailure(error, `sending block ${block.index} of ${snapshotId}`, clients.region)
-      await ctx.sleep(retryPauseMs(tries))
+      await pace.rest(() => ctx.sleep(retryPauseMs(tries)))
     }
   }
 }
@@ -64,7 +66,7 @@ type Verdict = 'again' | 'slow down' | 'not yet' | 'give up'
 
 function judge(error: unknown, { startedAt }: Target, now: number): Verdict {
   const name = awsErrorName(error)
-  if (/Throttl|TooManyRequests|SlowDown|ServiceUnavailable/.test(name)) return 'slow down'
+  if (isPushedBack(name)) return 'slow down'
   if (name === 'ResourceNotFoundException') return now - startedAt < unknownMs ? 'not yet' : 'give up'
   const { class: failureClass, code } = awsFailure(error, '', '')
   // The next try gets fresh credentials where they can be refreshed.

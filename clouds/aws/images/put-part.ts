@@ -1,17 +1,17 @@
 import { UploadPartCommand } from '@aws-sdk/client-s3'
 import type { Context } from '#src/context.ts'
-import { answered } from './answer.ts'
+import { answered } from '../answer.ts'
 import type { Bucket } from './bucket.ts'
 import { bucketFailure } from './bucket-failures.ts'
 import { isExpired } from '../credentials.ts'
 import { awsErrorName, awsFailure } from '../failures.ts'
-import type { Pace } from './pace.ts'
+import { type Pace, isPushedBack } from './pace.ts'
 import { type Part, openPart } from './parts.ts'
 import type { Upload } from './uploads.ts'
 import { retryPauseMs } from '../wait.ts'
 
 const attempts = 8
-/** 70 KB a second for a part of 64 MiB; who has less cannot send images. */
+/** 75 KB a second for each part of 64 MiB, of which at least two are sent at once; who has less cannot send images. */
 const attemptMs = 15 * 60_000
 
 export interface PartTarget {
@@ -21,7 +21,7 @@ export interface PartTarget {
 }
 
 /**
- * Sends one part of a file and returns its tag. The bytes are not signed, their digest is, and S3 refuses a part that does
+ * Sends one part of a file, which the pace has let start, and returns its tag. The bytes are not signed, their digest is, and S3 refuses a part that does
  * not match it. A stream cannot be sent twice, so each try opens the file again.
  */
 export async function putPart(
@@ -39,7 +39,7 @@ export async function putPart(
       const { verdict, failure } = judge(error, target, part)
       if (verdict === 'slow down') target.pace.slowDown()
       if (verdict === 'give up' || tries >= attempts) throw failure
-      await ctx.sleep(retryPauseMs(tries))
+      await target.pace.rest(() => ctx.sleep(retryPauseMs(tries)))
     }
   }
 }
@@ -85,8 +85,7 @@ function judge(
   if (known) return { verdict: 'give up', failure: known }
   const name = awsErrorName(error)
   const failure = awsFailure(error, what, bucket.region)
-  if (/SlowDown|Throttl|ServiceUnavailable|TooManyRequests/.test(name))
-    return { verdict: 'slow down', failure }
+  if (isPushedBack(name)) return { verdict: 'slow down', failure }
   // The next try gets fresh credentials where they can be refreshed.
   const isAgain = failure.class === 'infra' || isExpired(error)
   return { verdict: isAgain ? 'again' : 'give up', failure }

@@ -3,8 +3,9 @@ import { architectures } from '#arch/index.ts'
 import type { ImageKey } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import type { Context } from '#src/context.ts'
-import { FactoryError } from '#src/errors.ts'
+import { FactoryError, asFactoryError } from '#src/errors.ts'
 import { amiById, amiNamed } from './amis.ts'
+import { answered } from '../answer.ts'
 import { call } from '../call.ts'
 import type { RegionClients } from '../clients.ts'
 import { awsErrorName } from '../failures.ts'
@@ -16,6 +17,7 @@ import { until } from '../wait.ts'
 const availableLimitMs = 60 * 60_000
 /** An image that was just made may be unknown for a while. */
 const visibleLimitMs = 5 * 60_000
+const namesakeLimitMs = 60_000
 
 /**
  * Makes an AMI of a completed snapshot and returns its id. There is no token for this call; the name is it: it holds the
@@ -31,14 +33,24 @@ export async function registerImage(
   const clients = settings.clients(key.region)
   const name = amiName(key)
   const request = registration(settings, artifact, key, snapshotId)
-  return await call(`registering ${name}`, key.region, ctx, async (options) => {
-    try {
-      return (await clients.ec2.send(new RegisterImageCommand(request), options)).ImageId!
-    } catch (error) {
-      if (awsErrorName(error) !== 'InvalidAMIName.Duplicate') throw error
-      const namesake = await amiNamed(clients, name, ctx)
-      return ownNamesake(namesake, key)
-    }
+  const what = `registering ${name}`
+  try {
+    const { ImageId } = await call(what, key.region, ctx, (options) =>
+      clients.ec2.send(new RegisterImageCommand(request), options),
+    )
+    return answered(ImageId, what, key.region)
+  } catch (error) {
+    if (awsErrorName(error) !== 'InvalidAMIName.Duplicate') throw error
+    return ownNamesake(await namesakeInTime(clients, name, ctx), key)
+  }
+}
+
+/** Names are unique in an account, so whoever has ours is seen sooner or later. */
+async function namesakeInTime(clients: RegionClients, name: string, ctx: Context): Promise<Ami | undefined> {
+  const look = () => amiNamed(clients, name, ctx)
+  return await until(name, namesakeLimitMs, ctx, look).catch((error: unknown) => {
+    if (asFactoryError(error).code !== 'aws-too-slow') throw error
+    return undefined
   })
 }
 

@@ -4,6 +4,7 @@ import type { ImageKey } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import type { Context } from '#src/context.ts'
 import { FactoryError, asFactoryError } from '#src/errors.ts'
+import { answered } from '../answer.ts'
 import { callAgain } from '../call.ts'
 import { type RegionClients, mostSockets } from '../clients.ts'
 import { amiName, clientToken, contentMarks, imageMarks } from './image-marks.ts'
@@ -90,10 +91,10 @@ async function startAnew(
     Description: `${amiName(key)}, made by the image factory`,
     Tags: tagsOf(marks, amiName(key), settings.configuration.tags),
   })
-  const answer = await callAgain('starting a snapshot', key.region, ctx, (options) =>
-    clients.ebs.send(request, options),
+  const what = 'starting a snapshot'
+  const id = await callAgain(what, key.region, ctx, async (options) =>
+    answered((await clients.ebs.send(request, options)).SnapshotId, what, key.region),
   )
-  const id = answer.SnapshotId!
   const seen = () => snapshotById(clients, id, ctx)
   const snapshot = await until(id, visibleLimitMs, ctx, seen).catch((error: unknown) => {
     if (asFactoryError(error).code !== 'aws-too-slow' || gone.length > 3) throw error

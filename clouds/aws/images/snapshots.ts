@@ -7,9 +7,11 @@ import {
   paginateDescribeSnapshots,
 } from '@aws-sdk/client-ec2'
 import type { Context } from '#src/context.ts'
+import { answered } from '../answer.ts'
 import { call } from '../call.ts'
 import type { RegionClients } from '../clients.ts'
 import { awsErrorName } from '../failures.ts'
+import { everyItem } from '../pages.ts'
 import { type Marks, filtersFor } from '../tags.ts'
 
 const pageSize = 200
@@ -21,11 +23,9 @@ export async function snapshotsWith(
   ctx: Context,
 ): Promise<Snapshot[]> {
   return await call('listing snapshots', region, ctx, async ({ abortSignal }) => {
-    const snapshots: Snapshot[] = []
     const query = { OwnerIds: ['self'], Filters: filtersFor(marks) }
     const pages = paginateDescribeSnapshots({ client: ec2, pageSize }, query, { abortSignal })
-    for await (const { Snapshots } of pages) snapshots.push(...(Snapshots ?? []))
-    return snapshots
+    return await everyItem(pages, ({ Snapshots }) => Snapshots)
   })
 }
 
@@ -35,10 +35,11 @@ export async function snapshotById(
   id: string,
   ctx: Context,
 ): Promise<Snapshot | undefined> {
-  return await call(`looking at ${id}`, region, ctx, async (options) => {
+  const what = `looking at ${id}`
+  return await call(what, region, ctx, async (options) => {
     try {
       const { Snapshots } = await ec2.send(new DescribeSnapshotsCommand({ SnapshotIds: [id] }), options)
-      return Snapshots?.[0]
+      return answered(Snapshots, what, region)[0]
     } catch (error) {
       if (awsErrorName(error) === 'InvalidSnapshot.NotFound') return undefined
       throw error

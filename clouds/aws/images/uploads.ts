@@ -7,7 +7,7 @@ import {
   type Part as ListedPart,
 } from '@aws-sdk/client-s3'
 import type { Context } from '#src/context.ts'
-import { answered } from './answer.ts'
+import { answered } from '../answer.ts'
 import { type Bucket, bucketCall } from './bucket.ts'
 import { awsErrorName } from '../failures.ts'
 
