@@ -8,7 +8,7 @@ import { testContext } from '#test/contract/shared.ts'
 import { type PolicyDocument, allowAll } from '#test/servers/aws-front/policy.ts'
 import { awsForTests } from '#test/servers/aws-test.ts'
 import { createAwsBuildersFixture } from './aws-builders-fixture.ts'
-import { everything, findings, missing } from './aws-doctor-findings.ts'
+import { everything, findings, letSshIn, letSshInEverywhere, missing } from './aws-doctor-findings.ts'
 
 const aws = awsForTests()
 
@@ -32,6 +32,7 @@ describe('a bucket that images pass through', () => {
     await using fixture = await createAwsBuildersFixture(front.endpoint)
     const bucket = await withBucket(front.endpoint)
     const settings = fixture.settings(through)
+    await letSshInEverywhere(fixture)
     front.settings.policy = JSON.parse(completePolicy(settings)) as PolicyDocument
     const found = await findings(settings)
     expect(found.filter(({ severity }) => severity !== 'ok')).toEqual([])
@@ -154,6 +155,29 @@ describe('the account', () => {
     expect(found.find(({ subject }) => subject === 'subnets in us-east-1')).toMatchObject({
       severity: 'ok',
       message: expect.stringMatching(/has \d+ free addresses/),
+    })
+  })
+
+  test('without security groups the default one is looked at: it lets SSH in from nowhere, from itself, from an address', async () => {
+    await using front = await aws.front()
+    await using fixture = await createAwsBuildersFixture(front.endpoint)
+    const told = async () => {
+      const found = await findings(fixture.settings())
+      return found.find(({ subject }) => subject === 'security groups in us-east-1')
+    }
+    const because = 'clouds.test.securityGroups names none, so machines get the default one of vpc-'
+    expect(await told()).toMatchObject({ severity: 'error', message: expect.stringContaining(because) })
+    const { SecurityGroups = [] } = await fixture.ec2().send(new DescribeSecurityGroupsCommand({}))
+    const GroupId = SecurityGroups.find(({ GroupName }) => GroupName === 'default')!.GroupId!
+    await letSshIn(fixture.ec2(), { UserIdGroupPairs: [{ GroupId }] })
+    expect(await told()).toMatchObject({
+      severity: 'warning',
+      message: expect.stringContaining(`${GroupId} let SSH in only from machines in ${GroupId}; ${because}`),
+    })
+    await letSshIn(fixture.ec2())
+    expect(await told()).toMatchObject({
+      severity: 'ok',
+      message: expect.stringContaining(`${GroupId} let SSH in; ${because}`),
     })
   })
 })

@@ -1,3 +1,9 @@
+import {
+  AuthorizeSecurityGroupIngressCommand,
+  DescribeSecurityGroupsCommand,
+  type EC2Client,
+  type IpPermission,
+} from '@aws-sdk/client-ec2'
 import { doctor } from '#clouds/aws/doctor.ts'
 import { permissionsFor } from '#clouds/aws/doctor/permissions.ts'
 import type { AwsSettings } from '#clouds/aws/settings.ts'
@@ -37,4 +43,23 @@ export function pasted(found: readonly Finding[]): string[] {
     Statement: { Action: string[] }[]
   }
   return policy.Statement.flatMap(({ Action }) => Action).toSorted()
+}
+
+/** Lets SSH in to machines of the default group, from an address unless another source is given; answers with its id. */
+export async function letSshIn(
+  ec2: EC2Client,
+  source: IpPermission = { IpRanges: [{ CidrIp: '203.0.113.7/32' }] },
+): Promise<string> {
+  const Filters = [{ Name: 'group-name', Values: ['default'] }]
+  const { SecurityGroups = [] } = await ec2.send(new DescribeSecurityGroupsCommand({ Filters }))
+  const GroupId = SecurityGroups[0]!.GroupId!
+  const IpPermissions = [{ IpProtocol: 'tcp', FromPort: 22, ToPort: 22, ...source }]
+  await ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId, IpPermissions }))
+  return GroupId
+}
+
+/** The same in both regions of the fixture. */
+export async function letSshInEverywhere(fixture: { ec2(region?: string): EC2Client }): Promise<void> {
+  await letSshIn(fixture.ec2())
+  await letSshIn(fixture.ec2('eu-west-1'))
 }

@@ -6,7 +6,14 @@ import { refusedWith } from '#test/servers/aws-front/effects.ts'
 import { type PolicyDocument, allowAll } from '#test/servers/aws-front/policy.ts'
 import { awsForTests } from '#test/servers/aws-test.ts'
 import { createAwsBuildersFixture } from './aws-builders-fixture.ts'
-import { everything, findings, missing, pasted, withoutActions } from './aws-doctor-findings.ts'
+import {
+  everything,
+  findings,
+  letSshInEverywhere,
+  missing,
+  pasted,
+  withoutActions,
+} from './aws-doctor-findings.ts'
 
 const aws = awsForTests()
 
@@ -41,6 +48,7 @@ describe('rights', () => {
       await using fixture = await createAwsBuildersFixture(front.endpoint)
       const settings = fixture.settings(everything)
       const complete = JSON.parse(completePolicy(settings)) as PolicyDocument
+      await letSshInEverywhere(fixture)
       front.settings.policy = given.startsWith('everything') ? allowAll : complete
       const found = await findings(settings)
       expect(missing(found)).toEqual([])
