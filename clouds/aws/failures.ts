@@ -16,7 +16,7 @@ const readings: readonly [RegExp, Reading][] = [
     {
       code: 'aws-credentials',
       class: 'permission',
-      hint: 'Log in again (aws sso login --profile NAME, or new keys), check `profile` in the configuration and the clock of this machine; then run the same command again.',
+      hint: 'Log in again (aws sso login --profile NAME; with a code from a device aws sts get-session-token; or new keys), check `profile` in the configuration and the clock of this machine; then run the same command again.',
     },
   ],
   [

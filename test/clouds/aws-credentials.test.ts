@@ -87,3 +87,24 @@ test('where nobody has logged in again, that is said at the second refusal', asy
   })
   expect(front.requests.length).toBeLessThanOrEqual(2 * 2)
 })
+
+test('a profile that wants a code from a device is told as such, before anything is asked', async () => {
+  await writeFile(
+    join(fixture.directory, 'credentials'),
+    `[person]
+aws_access_key_id = first
+aws_secret_access_key = secret-first
+[work]
+role_arn = arn:aws:iam::123456789012:role/factory
+source_profile = person
+mfa_serial = arn:aws:iam::123456789012:mfa/person
+`,
+  )
+  await expect(gather(cloud.images!.list(testContext()))).rejects.toMatchObject({
+    code: 'aws-credentials',
+    class: 'permission',
+    message: expect.stringContaining('multi-factor authentication'),
+    hint: expect.stringContaining('aws sts get-session-token'),
+  })
+  expect(front.requests).toEqual([])
+})
