@@ -111,6 +111,9 @@ export async function standinHost(arch: ArchitectureName, report: Report): Promi
         {
           reject: false,
           timeout: deadlineMs,
+          // As in a container: nothing of our environment gets in.
+          extendEnv: false,
+          env: { PATH: process.env['PATH'] },
           input: options.stdin ?? '',
           stripFinalNewline: false,
           killSignal: 'SIGKILL',
