@@ -55,9 +55,9 @@ test('a machine that hangs and whose factory was killed is ended after its lease
 test('a machine that is prolonged lives on past its first end, and not past its second', async () => {
   const ctx = testContext()
   const cloud = await fixture.open(dead)
-  const lease = leaseOf(4)
+  const lease = leaseOf(8)
   await cloud.builders!.acquire(fixture.spec, lease, ctx)
-  const second = inSeconds(14)
+  const second = inSeconds(18)
   await cloud.builders!.prolong(lease.id, second, ctx)
   const overMs = (quickPace.graceSeconds + 3 * quickPace.everySeconds) * 1000
   await ctx.sleep(Date.parse(lease.expires) + overMs - Date.now())
