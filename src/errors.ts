@@ -48,6 +48,15 @@ export class FactoryError extends Error {
 /** Gives foreign errors a code, so that everything above speaks of one kind of error; keeps the cause. */
 export function asFactoryError(error: unknown): FactoryError {
   if (error instanceof FactoryError) return error
+  if (isDeadline(error)) {
+    return new FactoryError({
+      code: 'deadline-passed',
+      message: 'it did not finish within the time that it has',
+      hint: 'Something does not answer: look at the network and at the addresses in the configuration (factory doctor).',
+      class: 'timeout',
+      cause: error,
+    })
+  }
   const message = error instanceof Error ? error.message : String(error)
   return new FactoryError({
     code: 'unexpected',
@@ -56,4 +65,9 @@ export function asFactoryError(error: unknown): FactoryError {
     class: 'bug',
     cause: error,
   })
+}
+
+/** What `AbortSignal.timeout` aborts with. */
+function isDeadline(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'TimeoutError'
 }

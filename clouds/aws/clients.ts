@@ -8,7 +8,8 @@ import { S3Client } from '@aws-sdk/client-s3'
 import { SSMClient } from '@aws-sdk/client-ssm'
 import { STSClient } from '@aws-sdk/client-sts'
 import type { AwsConfiguration } from './config.ts'
-import { sessionCredentials } from './credentials.ts'
+import { type Watched, sessionCredentials } from './credentials.ts'
+import { giveUpSilence } from './silence.ts'
 
 /** The services of one region; each client is made when it is first asked for. */
 export interface RegionClients {
@@ -30,7 +31,10 @@ export interface RegionClients {
 export const mostSockets = 64
 
 const connectMs = 5_000
-const answerMs = 30_000
+/** Most calls answer within a second; some listings of large accounts take several. */
+const answerMs = 20_000
+/** A machine is found and given its addresses before this one is answered. */
+const machineMs = 30_000
 /** A block of 512 KiB that got no answer until now never will: https://github.com/awslabs/coldsnap/issues/437 */
 const blockAnswerMs = 12_000
 /** A part of 64 MiB takes as long as the line needs; only one on which nothing moves any more is given up. */
@@ -39,13 +43,15 @@ const standstillMs = 60_000
 /** Makes the clients of a configuration, each region's once. */
 export function awsClients(configuration: AwsConfiguration): (region: string) => RegionClients {
   const { profile, endpoint } = configuration
-  const { provider: credentials, watch } = sessionCredentials(profile)
+  const { provider: credentials, watch: watchExpiry } = sessionCredentials(profile)
+  const watch = <T extends Watched>(client: T) => giveUpSilence(watchExpiry(client))
   const regions = new Map<string, RegionClients>()
   const make = (region: string): RegionClients => {
     const common = { region, credentials, ...(endpoint === undefined ? {} : { endpoint }) }
     const patient = { ...common, maxAttempts: 5, requestHandler: answeredWithin(answerMs) }
+    const oneMachine = { ...common, maxAttempts: 1, requestHandler: answeredWithin(machineMs) }
     const ec2 = made(() => watch(new EC2Client(patient)))
-    const ec2Once = made(() => watch(new EC2Client({ ...patient, maxAttempts: 1 })))
+    const ec2Once = made(() => watch(new EC2Client(oneMachine)))
     const oneBlock = { ...common, maxAttempts: 1, requestHandler: answeredWithin(blockAnswerMs) }
     const ebs = made(() => watch(new EBSClient(oneBlock)))
     const iam = made(() => watch(new IAMClient(patient)))

@@ -1,4 +1,5 @@
 import { fromNodeProviderChain } from '@aws-sdk/credential-providers'
+import { FactoryError } from '#src/errors.ts'
 import { awsErrorName } from './failures.ts'
 
 /** Whether AWS said that the session behind our credentials has ended; it has done nothing then. */
@@ -16,7 +17,7 @@ export interface SessionCredentials {
 }
 
 /** Any client: the types of their stacks have nothing in common but this. */
-interface Watched {
+export interface Watched {
   middlewareStack: { add(...middleware: never[]): void }
 }
 
@@ -26,11 +27,14 @@ interface Watched {
  * files and all.
  */
 export function sessionCredentials(profile?: string): SessionCredentials {
-  const chain = fromNodeProviderChain({ ignoreCache: true, ...(profile === undefined ? {} : { profile }) })
+  const which = profile === undefined ? {} : { profile }
+  const chain = fromNodeProviderChain({ ignoreCache: true, logger: silent, ...which })
   let forceRefresh = false
   return {
     async provider() {
-      const identity = await chain({ forceRefresh })
+      const identity = await chain({ forceRefresh }).catch((error: unknown) => {
+        throw noCredentials(profile, error)
+      })
       forceRefresh = false
       // What has ended a client asks for again before each request; anything else it would keep.
       return { ...identity, expiration: new Date(0) }
@@ -49,4 +53,34 @@ export function sessionCredentials(profile?: string): SessionCredentials {
       return client
     },
   }
+}
+
+/** Else it prints many lines when keys stand in the environment beside a named profile, which then counts. */
+const silent = { debug() {}, info() {}, warn() {}, error() {} }
+
+/** Where the chain has come to its end it only says so; why depends on what there is. */
+function noCredentials(profile: string | undefined, error: unknown): unknown {
+  if (!(error instanceof Error && /from any providers/.test(error.message))) return error
+  const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret } = process.env
+  const facts = { code: 'aws-credentials', class: 'permission', cause: error } as const
+  if (profile !== undefined) {
+    return new FactoryError({
+      ...facts,
+      message: `~/.aws/config and ~/.aws/credentials have no profile ${profile} with credentials`,
+      hint: `See which there are: aws configure list-profiles; make it: aws configure --profile ${profile}`,
+    })
+  }
+  if (id !== undefined && secret === undefined) {
+    return new FactoryError({
+      ...facts,
+      message: 'AWS_ACCESS_KEY_ID is set in the environment, and AWS_SECRET_ACCESS_KEY is not',
+      hint: 'Set both (and AWS_SESSION_TOKEN where there is one), or neither.',
+    })
+  }
+  return new FactoryError({
+    ...facts,
+    message:
+      'there are no credentials for AWS: not in the environment, not in ~/.aws, no role of this machine',
+    hint: 'Run aws configure, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a `profile` in the configuration.',
+  })
 }

@@ -103,14 +103,23 @@ export function awsFailure(error: unknown, what: string, region: string): Factor
   if (error instanceof FactoryError) return error
   const name = awsErrorName(error)
   const { message, $metadata } = error as SdkError
-  const reading = readingOf(name, $metadata?.httpStatusCode)
-  const said = message === '' || message === name ? name : `${name}: ${message}`
+  const reading = notFromAws.test(message) ? unreadable : readingOf(name, $metadata?.httpStatusCode)
   return new FactoryError({
     ...reading,
-    message: `${what} in ${region} failed: ${said.slice(0, 2000)}`,
+    message: `${what} in ${region} failed: ${saidBy(name, message).slice(0, 2000)}`,
     cause: error,
     context: { name, region, ...($metadata?.requestId ? { requestId: $metadata.requestId } : {}) },
   })
+}
+
+/** What the SDK says when it cannot make sense of an answer. */
+const notFromAws = /XML parse error|Deserialization error|^Unknown(Error)?$/
+
+function saidBy(name: string, message: string): string {
+  if (name === 'TimeoutError') return 'no answer came in time'
+  if (name === 'NoAnswer') return message
+  if (notFromAws.test(message)) return `what answered is not AWS (${name})`
+  return message === '' || message === name ? name : `${name}: ${message}`
 }
 
 function readingOf(name: string, status: number | undefined): Reading {

@@ -8,6 +8,7 @@ import { imageAt } from './outcome.ts'
 import { budgets, withRetries } from './retries.ts'
 import { type ReleaseScope, releaseContext } from './scope.ts'
 import { stateOf } from './state.ts'
+import { withTimeLimit } from '#src/time-limit.ts'
 import { runStep } from './step.ts'
 import { verify } from './verify.ts'
 
@@ -42,9 +43,16 @@ export async function readyDestinations(
       const { arch, cloud, region } = destination
       try {
         const nothing = { virtualBytes: 0, storedBytes: 0 }
-        const signal = AbortSignal.any([scope.signal, AbortSignal.timeout(checkLimitMs)])
-        const ctx = releaseContext({ now: scope.now, signal })
-        await scope.clouds.get(cloud)?.images?.check(region, nothing, ctx)
+        await withTimeLimit(
+          `asking ${cloud}/${region} whether it could take an image`,
+          checkLimitMs,
+          scope.signal,
+          async (signal) =>
+            await scope.clouds
+              .get(cloud)
+              ?.images?.check(region, nothing, releaseContext({ now: scope.now, signal })),
+          'It does not answer: look at the network and at its address in the configuration (factory doctor).',
+        )
         return destination
       } catch (error) {
         const place = { arch, step: 'publish', target: `${cloud}/${region}` } as const

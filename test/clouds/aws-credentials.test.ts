@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { Cloud } from '#clouds/types.ts'
+import type { FactoryError } from '#src/errors.ts'
 import { gather, imageKey, testContext } from '#test/contract/cloud.ts'
 import { stalled } from '#test/servers/aws-front/effects.ts'
 import { type AwsFront, startAwsFront } from '#test/servers/aws-front/front.ts'
@@ -107,4 +108,38 @@ mfa_serial = arn:aws:iam::123456789012:mfa/person
     hint: expect.stringContaining('aws sts get-session-token'),
   })
   expect(front.requests).toEqual([])
+})
+
+describe('credentials that are not there', () => {
+  const refusalOf = async () =>
+    await gather(cloud.images!.list(testContext())).then(
+      () => undefined,
+      (error: unknown) => error as FactoryError,
+    )
+
+  test('a profile that does not exist is named', async () => {
+    cloud = await fixture.open({ profile: 'nosuch' })
+    expect(await refusalOf()).toMatchObject({
+      code: 'aws-credentials',
+      message: expect.stringContaining('no profile nosuch'),
+      hint: expect.stringContaining('aws configure --profile nosuch'),
+    })
+  })
+
+  test('half of a pair in the environment, and nothing at all, are told apart', async () => {
+    const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret } = process.env
+    onTestFinished(
+      () => void Object.assign(process.env, { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret }),
+    )
+    cloud = await fixture.open()
+    delete process.env['AWS_SECRET_ACCESS_KEY']
+    expect((await refusalOf())?.message).toMatch(/AWS_SECRET_ACCESS_KEY is not$/)
+    delete process.env['AWS_ACCESS_KEY_ID']
+    cloud = await fixture.open()
+    expect(await refusalOf()).toMatchObject({
+      message: expect.stringContaining('there are no credentials for AWS'),
+      hint: expect.stringContaining('aws configure'),
+    })
+    expect(front.requests).toEqual([])
+  })
 })
