@@ -147,7 +147,9 @@ const keys = z.strictObject({
       `is no duration up to ${latestDeprecationDays}d, which AWS takes as the most: write a number and h or d, like "90d"`,
     )
     .optional()
-    .describe('Images are marked as deprecated this long after they were made, like `90d`.'),
+    .describe(
+      'Images are marked as deprecated this long after they were made, like `90d`; at most 3650d, public ones 729d.',
+    ),
   tags: z
     .record(
       z

@@ -121,7 +121,9 @@ const limits = z
     boot: duration.default('10m').describe('From starting a machine to its answer over SSH.'),
     lease: duration
       .default('4h')
-      .describe('After this a rented machine that nobody speaks to any more ends itself.'),
+      .describe(
+        'After this a rented machine that nobody speaks to any more ends itself. Not shorter than `boot`.',
+      ),
     collect: duration.default('1h').describe('Bringing the disk images of one architecture here.'),
   })
   .prefault({})
