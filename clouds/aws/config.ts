@@ -1,18 +1,35 @@
 import { z } from 'zod'
+import { architectureNames } from '#arch/index.ts'
 import { parseDuration } from '#src/units.ts'
+import { refuseContradictions } from './contradictions.ts'
 import { instanceType, priceTable } from './price-table.ts'
 
 /** The architectures that EC2 has machines of. */
 export const awsArchitectures = ['x86_64', 'aarch64'] as const
 
 const region = z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'is no AWS region, like us-east-1')
+const dayMs = 86_400_000
+/** Ten years: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EnableImageDeprecation.html */
+const latestDeprecationDays = 3650
+
 const identifier = (prefix: string) =>
   z.string().regex(new RegExp(`^${prefix}-[0-9a-f]{8,17}$`), `is no id like ${prefix}-0123456789abcdef0`)
-const account = z.string().regex(/^\d{12}$/, 'is no account id: twelve digits, in quotes')
+const account = z.string().regex(/^\d{12}$/, 'is no account id, which is twelve digits in quotes')
 
 /** A list for `region`, or one list a region. */
 function byRegion<T extends z.ZodType>(element: T) {
   return z.union([z.array(element), z.record(region, z.array(element))]).default([])
+}
+
+/** A map by architecture, with the words for the architectures that EC2 has no machines of. */
+function byArchitecture<T extends z.ZodType>(value: T) {
+  return z.partialRecord(z.enum(awsArchitectures), value, {
+    error: (issue: z.core.$ZodRawIssue) => {
+      const others = issue.code === 'unrecognized_keys' ? issue.keys : []
+      const known = others.length > 0 && others.every((key) => architectureNames.some((name) => name === key))
+      return known ? `EC2 has no ${others.join(' and no ')} machines` : undefined
+    },
+  })
 }
 
 const base = z
@@ -50,15 +67,13 @@ const keys = z.strictObject({
     .optional()
     .describe('A named profile of ~/.aws; by default the usual chain: environment, SSO, instance role.'),
   endpoint: z
-    .url({ protocol: /^https?$/ })
+    .url({ protocol: /^https?$/, error: 'is no address that begins with http:// or https://' })
     .optional()
     .describe('Another address for every service, for emulators and private endpoints.'),
-  base: z
-    .partialRecord(z.enum(awsArchitectures), base)
+  base: byArchitecture(base)
     .default({})
     .describe('What builders start from, by architecture. Without one this cloud rents no builders of it.'),
-  instanceTypes: z
-    .partialRecord(z.enum(awsArchitectures), z.array(instanceType).min(1))
+  instanceTypes: byArchitecture(z.array(instanceType).min(1, 'names no instance type'))
     .default({})
     .describe(
       'Instance types by architecture, the preferred one first; the next one is asked for when there are none.',
@@ -111,7 +126,14 @@ const keys = z.strictObject({
     .strictObject({
       accounts: z.array(account).default([]).describe('Accounts that may start the images and copy them.'),
       organizations: z
-        .array(z.string().regex(/^arn:aws[a-z-]*:organizations::\d{12}:(organization|ou)\/[\w/-]+$/))
+        .array(
+          z
+            .string()
+            .regex(
+              /^arn:aws[a-z-]*:organizations::\d{12}:(organization|ou)\/[\w/-]+$/,
+              'is no ARN of an organization or organizational unit, like arn:aws:organizations::123456789012:organization/o-a1b2c3d4e5',
+            ),
+        )
         .default([])
         .describe('ARNs of organizations or organizational units that may start the images.'),
       public: z.boolean().default(false).describe('Everybody may start the images.'),
@@ -120,12 +142,22 @@ const keys = z.strictObject({
     .describe('Who else may use the images, in every region.'),
   deprecateAfter: z
     .string()
-    .refine((text) => parseDuration(text) !== undefined, 'must be a duration, like "90d"')
+    .refine(
+      (text) => (parseDuration(text) ?? 0) > 0 && parseDuration(text)! <= latestDeprecationDays * dayMs,
+      `is no duration up to ${latestDeprecationDays}d, which AWS takes as the most: write a number and h or d, like "90d"`,
+    )
     .optional()
-    .describe('Images are marked as deprecated this long after they were made, like `90d`.'),
+    .describe(
+      'Images are marked as deprecated this long after they were made, like `90d`; at most 3650d, public ones 729d.',
+    ),
   tags: z
     .record(
-      z.string().regex(/^(?!aws:|factory:)[\w .:/=+@-]{1,128}$/, 'is no tag of yours'),
+      z
+        .string()
+        .regex(
+          /^(?!aws:|factory:)[\w .:/=+@-]{1,128}$/,
+          'is no key of a tag: up to 128 letters, digits, spaces and _.:/=+@-, not beginning with aws: or factory:',
+        ),
       z.string().max(256),
     )
     .default({})
@@ -134,15 +166,9 @@ const keys = z.strictObject({
 })
 
 /** What `clouds.<name>` may say when its kind is aws; docs/clouds/aws.md shows it at work. */
-export const awsConfiguration = keys.refine(
-  ({ method, bucket }) => method === 'ebs' || bucket !== undefined,
-  {
-    path: ['bucket'],
-    error: 'is missing, and `method: s3` needs one: the name of a bucket in `region`',
-  },
-)
+export const awsConfiguration = keys.superRefine(refuseContradictions)
 
-export type AwsConfiguration = z.infer<typeof awsConfiguration>
+export type AwsConfiguration = z.infer<typeof keys>
 export type AwsBase = z.infer<typeof base>
 export type AwsArchitecture = (typeof awsArchitectures)[number]
 

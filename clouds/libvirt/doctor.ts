@@ -30,7 +30,11 @@ export async function* doctor(settings: LibvirtSettings, ctx: Context): AsyncIte
 async function connects(hypervisor: Hypervisor, ctx: Context): Promise<Finding> {
   return await finding(`connection to ${hypervisor.uri}`, async () => {
     const machines = await machineNames(hypervisor, ctx)
-    return { severity: 'ok', message: `answers; ${machines.length} machines of the factory are there` }
+    const there =
+      machines.length === 1
+        ? '1 machine of the factory is there'
+        : `${machines.length} machines of the factory are there`
+    return { severity: 'ok', message: `answers; ${there}` }
   })
 }
 

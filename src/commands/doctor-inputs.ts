@@ -35,7 +35,8 @@ function* readable(configuration: Configuration, inputs: ReleaseInputs): Iterabl
   const { source } = configuration.image
   if (source.kind === 'containerfile' && inputs.context) {
     const { paths, totalBytes } = inputs.context
-    const message = `readable; its context has ${paths.length} files, ${formatBytes(totalBytes)}`
+    const files = paths.length === 1 ? '1 file' : `${paths.length} files`
+    const message = `readable; its context has ${files}, ${formatBytes(totalBytes)}`
     yield { severity: 'ok', subject: source.containerfile, message }
   }
   const images = [...inputs.bases, inputs.existing, ...Object.values(inputs.diskBuilders)]

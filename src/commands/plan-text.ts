@@ -43,7 +43,9 @@ function priceText({ atMost, notPriced }: PlannedMachine): string {
 }
 
 function costsText({ machines, destinations }: Plan, costs: PlannedCosts): string {
-  const hours = costs.machines.length > 0 ? `at most ${formatPrices(costs.machines)}${beside}` : 'not known'
+  const partly = machines.some(({ notPriced }) => notPriced.length > 0) ? ' of what has a price,' : ''
+  const hours =
+    costs.machines.length > 0 ? `at most ${formatPrices(costs.machines)}${partly}${beside}` : 'not known'
   const month =
     costs.storageMonth.length > 0 ? `about ${formatPrices(costs.storageMonth)} a month` : 'not known'
   return [

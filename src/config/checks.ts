@@ -1,5 +1,6 @@
 import { architectureNames } from '#arch/index.ts'
 import type { ArchitectureName } from '#arch/index.ts'
+import { parseDuration } from '#src/units.ts'
 import type { FactoryFile } from './schema.ts'
 import type { Path } from './source.ts'
 import { didYouMean } from './suggest.ts'
@@ -41,6 +42,7 @@ export function crossChecks(file: Understood): Finding[] {
     ...builderClouds(file),
     ...publishTargets(file),
     ...requirement(file),
+    ...leaseLength(file),
   ]
 }
 
@@ -134,6 +136,15 @@ function requirement({ sections: { require }, built }: Understood): Finding[] {
         ]
       : [],
   )
+}
+
+/** A machine counts from its start, and nobody can prolong its lease before it answers. */
+function leaseLength({ sections: { limits }, faulty }: Understood): Finding[] {
+  if (limits === undefined || faulty.has('limits')) return []
+  const { lease, boot } = limits
+  if (parseDuration(lease)! >= parseDuration(boot)!) return []
+  const message = `limits.lease: ${lease} is shorter than limits.boot, ${boot}: a machine would end itself while it is still waited for`
+  return [{ path: ['limits', 'lease'], message }]
 }
 
 function unknownCloud(name: string, clouds: Understood['clouds'], path: Path, where: string): Finding[] {

@@ -6,7 +6,8 @@ import { parseBytes, parseDuration } from '#src/units.ts'
 import { referenceProblem, repositoryProblem } from '#src/registry/reference.ts'
 
 const word = /^[a-z0-9]+(-[a-z0-9]+)*$/
-const wordRule = 'use lower-case letters and digits, joined by single dashes, at most 40 characters'
+const wordRule =
+  'is no name: use lower-case letters and digits, joined by single dashes, at most 40 characters'
 
 const architecture = z.enum(architectureNames)
 const name = z.string().max(40, wordRule).regex(word, wordRule)
@@ -120,7 +121,9 @@ const limits = z
     boot: duration.default('10m').describe('From starting a machine to its answer over SSH.'),
     lease: duration
       .default('4h')
-      .describe('After this a rented machine that nobody speaks to any more ends itself.'),
+      .describe(
+        'After this a rented machine that nobody speaks to any more ends itself. Not shorter than `boot`.',
+      ),
     collect: duration.default('1h').describe('Bringing the disk images of one architecture here.'),
   })
   .prefault({})

@@ -26,6 +26,7 @@ clouds:
     pool: images # where the disk images go, and where the base disks of builders are
     base: # any cloud image with cloud-init, sshd and podman: builders are clones of it
       x86_64: { volume: builder-x86_64.qcow2, user: fedora }
+  # aws: { kind: aws, region: us-east-1, base: { x86_64: { owner: self, name: "factory-base-x86_64-*", user: fedora } } } # docs/clouds/aws.md
 
 # Which clouds rent the builders, in order; these are the architectures that are built.
 builders:

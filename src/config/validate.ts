@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { architectureNames } from '#arch/index.ts'
 import { knownKeys } from './json-schema.ts'
 import type { Problem } from './problems.ts'
+import { ruleInWords, unsaid } from './rules.ts'
 import { factoryFile } from './schema.ts'
 import type { FactoryFile } from './schema.ts'
 import type { Path, Source } from './source.ts'
@@ -22,7 +23,7 @@ export interface Validated {
  * not wait for the next run.
  */
 export function validate(source: Source): Validated {
-  const result = factoryFile.safeParse(source.value)
+  const result = factoryFile.safeParse(source.value, { error: ruleInWords })
   if (result.success) return { problems: [], sections: result.data, faulty: new Set() }
   const { issues } = result.error
   return {
@@ -35,27 +36,26 @@ export function validate(source: Source): Validated {
 function describe(issue: Issue, path: Path, source: Source): Problem[] {
   switch (issue.code) {
     case 'unrecognized_keys':
-      return issue.keys.map((key) => unknownKey(path, key, source))
+      return issue.message === unsaid
+        ? issue.keys.map((key) => unknownKey(path, key, source))
+        : [problemOfKey([...path, issue.keys[0] ?? ''], issue.message, source)]
     case 'invalid_type':
       return [wrongType(path, [issue.expected], source)]
     case 'invalid_value':
       return [wrongValue(path, issue.values.map(String), source)]
     case 'invalid_key': {
       const rule = issue.issues[0]?.message ?? 'is not allowed here'
-      const message = `${said(path.slice(0, -1))}the key "${String(path.at(-1))}": ${rule}`
-      return [{ code: 'configuration-invalid', place: source.placeOfKey(path), message }]
+      return [problemOfKey(path, `the key "${String(path.at(-1))}" ${rule}`, source)]
     }
     case 'invalid_union':
       return describeUnion(issue, path, source)
     case 'custom': {
       const code = issue.params?.['code']
       if (typeof code === 'string') return [{ ...problem(path, issue.message, source), code }]
-      return [problem(path, `${shownValue(path, source)} ${issue.message}`, source)]
+      return [broken(path, issue.message, source)]
     }
-    case 'too_small':
-      return [problem(path, issue.message, source)]
     default:
-      return [problem(path, `${shownValue(path, source)}: ${issue.message}`, source)]
+      return [broken(path, issue.message, source)]
   }
 }
 
@@ -86,8 +86,7 @@ function unknownKey(path: Path, key: string, source: Source): Problem {
   const known = knownKeys(path, source.value)
   const architectures = architectureNames.every((name) => known.includes(name))
   const message = architectures ? unknownArchitecture(key) : `unknown key "${key}"${didYouMean(key, known)}`
-  const place = source.placeOfKey([...path, key])
-  return { code: 'configuration-invalid', place, message: `${said(path)}${message}` }
+  return problemOfKey([...path, key], message, source)
 }
 
 function wrongType(path: Path, expected: readonly string[], source: Source): Problem {
@@ -117,6 +116,22 @@ function missing(path: Path, wanted: string, source: Source): Problem {
   return problem(path.slice(0, -1), `the key "${String(path.at(-1))}" is missing (${wanted})`, source)
 }
 
+/** The sentence of a rule begins with the value, or with the path alone where there is none or it is a map or a list. */
+function broken(path: Path, rule: string, source: Source): Problem {
+  const value = valueAt(source.value, path)
+  if (value !== undefined) {
+    const shown = typeof value === 'object' ? '' : `${shownValue(path, source)} `
+    return problem(path, `${shown}${rule}`, source)
+  }
+  return { code: 'configuration-invalid', place: source.place(path), message: `${dotted(path)} ${rule}` }
+}
+
+/** Speaks of the map and points at its key. */
+function problemOfKey(path: Path, message: string, source: Source): Problem {
+  const place = source.placeOfKey(path)
+  return { code: 'configuration-invalid', place, message: `${said(path.slice(0, -1))}${message}` }
+}
+
 function problem(path: Path, message: string, source: Source): Problem {
   return { code: 'configuration-invalid', place: source.place(path), message: `${said(path)}${message}` }
 }
@@ -143,8 +158,12 @@ function shownValue(path: Path, source: Source): string {
 }
 
 function said(path: Path): string {
-  const dotted = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${part}`)).join('')
-  return dotted === '' ? '' : `${dotted.replace(/^\./, '')}: `
+  return path.length === 0 ? '' : `${dotted(path)}: `
+}
+
+function dotted(path: Path): string {
+  const parts = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${part}`))
+  return parts.join('').replace(/^\./, '')
 }
 
 function valueAt(value: unknown, path: Path): unknown {

@@ -12,6 +12,8 @@ const prepareMs = 10 * 60_000
 export interface PlannedMachine {
   arch: ArchitectureName
   purpose: 'build' | 'verify'
+  /** Where the image lies that is booted; builders are rented wherever their cloud has them. */
+  region?: string
   /** Names of clouds in the order in which they are tried. */
   clouds: readonly string[]
   /** The most milliseconds that one machine is needed: its steps' limits together. */
@@ -40,11 +42,14 @@ export function machinesFor(
     .map(({ arch }) => {
       const names = configuration.builders[arch] ?? []
       const offering = names.filter((name) => clouds.get(name)?.builders?.offers(arch).ok === true)
-      return machine(arch, 'build', waysFrom(clouds, offering, arch), longestBuildMs)
+      return builder(arch, waysFrom(clouds, offering, arch), longestBuildMs)
     })
   const verifiers = work.unpublished
     .filter(({ cloud, verify }) => verify && clouds.get(cloud)?.builders !== undefined)
-    .map(({ arch, cloud, region }) => machine(arch, 'verify', waysFrom(clouds, [cloud], arch, region), boot))
+    .map((destination) => {
+      const { arch, cloud, region } = destination
+      return verifier(destination, waysFrom(clouds, [cloud], arch, region), boot)
+    })
   return [...builders, ...verifiers]
 }
 
@@ -63,23 +68,26 @@ function waysFrom(
   return names.map((cloud) => ({ cloud, rates: clouds.get(cloud)?.builders?.rates?.(arch, region) }))
 }
 
-function machine(
-  arch: ArchitectureName,
-  purpose: PlannedMachine['purpose'],
+function builder(arch: ArchitectureName, ways: readonly Ways[], longestMs: number): PlannedMachine {
+  const [first = 'nowhere', ...others] = ways.map(({ cloud }) => cloud)
+  const instead = others.length === 0 ? '' : ` (else ${others.join(', ')})`
+  return { arch, purpose: 'build', ...machine(`${first}${instead}`, ways, longestMs) }
+}
+
+function verifier(
+  { arch, cloud, region }: PlannedDestination,
   ways: readonly Ways[],
   longestMs: number,
 ): PlannedMachine {
-  const clouds = ways.map(({ cloud }) => cloud)
-  const [first = 'nowhere', ...others] = clouds
-  const instead = others.length === 0 ? '' : ` (else ${others.join(', ')})`
-  const task = purpose === 'verify' ? ' to boot the image' : ''
-  const again = ', and once more if it is lost'
+  const where = `${cloud}/${region} to boot the image`
+  return { arch, purpose: 'verify', region, ...machine(where, ways, longestMs) }
+}
+
+function machine(where: string, ways: readonly Ways[], longestMs: number) {
   return {
-    arch,
-    purpose,
-    clouds,
+    clouds: ways.map(({ cloud }) => cloud),
     longestMs,
-    cost: `1 VM from ${first}${instead}${task}, up to ${formatDuration(longestMs)}${again}`,
+    cost: `1 VM from ${where}, up to ${formatDuration(longestMs)}, and once more if it is lost`,
     atMost: dearestOf(ways.flatMap(({ rates }) => pricesOf(rates)).map((hour) => forTime(hour, longestMs))),
     notPriced: ways.flatMap(({ cloud, rates }) => notPriced(cloud, rates, 'machines')),
   }

@@ -16,7 +16,7 @@ function problems(configuration: object): string[] {
 }
 
 test.each([
-  [{ method: 's3' }, /^bucket is missing, and `method: s3` needs one/],
+  [{ method: 's3' }, /^bucket is missing: `method: s3` needs the name of a bucket/],
   [{ method: 'S3' }, /^method /],
   [{ method: 's3', bucket: 's3://images' }, /^bucket is no bucket name.*without s3:/],
   [{ method: 's3', bucket: 'Images' }, /^bucket is no bucket name/],

@@ -149,7 +149,7 @@ describe('the account', () => {
     )
     expect(found.find(({ subject }) => subject === 'security groups in us-east-1')).toMatchObject({
       severity: 'error',
-      message: `${group} let no SSH in`,
+      message: `${group} lets no SSH in`,
       hint: expect.stringContaining('authorize-security-group-ingress'),
     })
     expect(found.find(({ subject }) => subject === 'subnets in us-east-1')).toMatchObject({
@@ -172,12 +172,12 @@ describe('the account', () => {
     await letSshIn(fixture.ec2(), { UserIdGroupPairs: [{ GroupId }] })
     expect(await told()).toMatchObject({
       severity: 'warning',
-      message: expect.stringContaining(`${GroupId} let SSH in only from machines in ${GroupId}; ${because}`),
+      message: expect.stringContaining(`${GroupId} lets SSH in only from machines in ${GroupId}; ${because}`),
     })
     await letSshIn(fixture.ec2())
     expect(await told()).toMatchObject({
       severity: 'ok',
-      message: expect.stringContaining(`${GroupId} let SSH in; ${because}`),
+      message: expect.stringContaining(`${GroupId} lets SSH in; ${because}`),
     })
   })
 })

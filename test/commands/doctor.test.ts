@@ -75,6 +75,14 @@ test('says that inputs, this machine and every cloud are ready', async () => {
   expect(found.find(({ subject }) => subject === 'the program ssh')?.message).toMatch(/^OpenSSH_/)
 })
 
+test('says how large the context is', async () => {
+  await using workspace = await workspaceOf('base:1', { secrets: ', context: sources' })
+  await workspace.write('sources/one', 'one')
+  expect((await doctor(workspace)).found[0]?.message).toContain('its context has 1 file, 3 B')
+  await workspace.write('sources/two', 'two')
+  expect((await doctor(workspace)).found[0]?.message).toContain('its context has 2 files, 6 B')
+})
+
 test('a base without an asked architecture and a disk builder that is gone are both told, with their places', async () => {
   await using workspace = await workspaceOf('single:1', { bib: 'gone:1' })
   const { exitCode, found } = await doctor(workspace)

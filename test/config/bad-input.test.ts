@@ -116,19 +116,19 @@ const mistakes: [name: string, from: string, to: string, message: string][] = [
     'a cloud with a name that no machine could have',
     '  lab: { kind: libvirt }',
     '  lab: { kind: libvirt }\n  "La b": { kind: libvirt }',
-    'factory.yaml:8:3: clouds: the key "La b": use lower-case letters and digits, joined by single dashes, at most 40 characters',
+    'factory.yaml:8:3: clouds: the key "La b" is no name: use lower-case letters and digits, joined by single dashes, at most 40 characters',
   ],
   [
     'a negative price',
     '  lab: { kind: libvirt }',
     '  lab: { kind: aws, region: us-east-1, prices: { machineHour: { m5.large: -0.096 } } }',
-    'factory.yaml:7:75: clouds.lab.prices.machineHour.m5.large: is no price: it must be more than 0; what has no price is left out',
+    'factory.yaml:7:75: clouds.lab.prices.machineHour.m5.large: -0.096 is no price: it must be more than 0; what has no price is left out',
   ],
   [
     'a price of nothing',
     '  lab: { kind: libvirt }',
     '  lab: { kind: aws, region: us-east-1, prices: { snapshotGibMonth: 0 } }',
-    'factory.yaml:7:68: clouds.lab.prices.snapshotGibMonth: is no price: it must be more than 0; what has no price is left out',
+    'factory.yaml:7:68: clouds.lab.prices.snapshotGibMonth: 0 is no price: it must be more than 0; what has no price is left out',
   ],
   [
     'a price without end',
@@ -152,7 +152,7 @@ const mistakes: [name: string, from: string, to: string, message: string][] = [
     'a price of what is no instance type',
     '  lab: { kind: libvirt }',
     '  lab: { kind: aws, region: us-east-1, prices: { spotHour: { m5_large: 0.05 } } }',
-    'factory.yaml:7:62: clouds.lab.prices.spotHour: the key "m5_large": is no instance type, like m7i.xlarge',
+    'factory.yaml:7:62: clouds.lab.prices.spotHour: the key "m5_large" is no instance type, like m7i.xlarge',
   ],
   [
     'a currency that there is not',
@@ -213,6 +213,30 @@ const mistakes: [name: string, from: string, to: string, message: string][] = [
     'publish:',
     'limits: { build: 2 hours }\npublish:',
     'factory.yaml:10:18: limits.build: "2 hours" is no duration up to 24d: write a number and ms, s, m, h or d, like "90s" or "2h"',
+  ],
+  [
+    'a lease that ends before a machine must answer',
+    'publish:',
+    'limits: { boot: 10m, lease: 5m }\npublish:',
+    'factory.yaml:10:29: limits.lease: 5m is shorter than limits.boot, 10m: a machine would end itself while it is still waited for',
+  ],
+  [
+    'a boot that takes longer than the lease that is not written',
+    'publish:',
+    'limits: { boot: 5h }\npublish:',
+    'factory.yaml:10:9: limits.lease: 4h is shorter than limits.boot, 5h: a machine would end itself while it is still waited for',
+  ],
+  [
+    'more processors than there are',
+    '{ kind: libvirt }',
+    '{ kind: libvirt, cpus: 300 }',
+    'factory.yaml:7:31: clouds.lab.cpus: 300 must be at most 256',
+  ],
+  [
+    'an empty path',
+    'containerfile: Containerfile',
+    'containerfile: Containerfile\n  context: ""',
+    'factory.yaml:4:12: image.context: "" is an empty path',
   ],
   [
     'a decimal size',
@@ -296,11 +320,123 @@ const mistakes: [name: string, from: string, to: string, message: string][] = [
     'an image name with upper-case letters',
     'name: lab',
     'name: Lab',
-    'factory.yaml:2:9: image.name: "Lab": use lower-case letters and digits, joined by single dashes, at most 40 characters',
+    'factory.yaml:2:9: image.name: "Lab" is no name: use lower-case letters and digits, joined by single dashes, at most 40 characters',
+  ],
+]
+
+/** What is wrong with a cloud of kind aws that says this, and where it stands in the line. */
+const awsMistakes: [name: string, settings: string, message: string][] = [
+  [
+    'no bucket',
+    'method: s3',
+    ':8: clouds.lab.bucket is missing: `method: s3` needs the name of a bucket in `region`',
+  ],
+  [
+    'an endpoint without a scheme',
+    'endpoint: localhost:4566',
+    ':50: clouds.lab.endpoint: "localhost:4566" is no address that begins with http:// or https://',
+  ],
+  [
+    'an organization by its id alone',
+    'share: { organizations: [o-a1b2c3d4e5] }',
+    ':65: clouds.lab.share.organizations[0]: "o-a1b2c3d4e5" is no ARN of an organization or organizational unit, like arn:aws:organizations::123456789012:organization/o-a1b2c3d4e5',
+  ],
+  [
+    'an account with dashes',
+    'share: { accounts: ["1234-5678-9012"] }',
+    ':60: clouds.lab.share.accounts[0]: "1234-5678-9012" is no account id, which is twelve digits in quotes',
+  ],
+  ['an empty profile', 'profile: ""', ':49: clouds.lab.profile: "" is empty'],
+  ['no machine at all', 'maxBuilders: 0', ':53: clouds.lab.maxBuilders: 0 must be at least 1'],
+  [
+    'a name that matches nearly everything',
+    'base: { x86_64: { owner: self, name: "*" } }',
+    ':77: clouds.lab.base.x86_64.name: "*" must have at least 3 characters',
+  ],
+  [
+    'a base that is named in two ways',
+    'base: { x86_64: { ami: ami-0a1b2c3d4e5f60001, ssm: /a } }',
+    ':56: clouds.lab.base.x86_64: needs one of: `ami`, `ssm`, or `owner` and `name` together',
+  ],
+  [
+    'no type',
+    'instanceTypes: { x86_64: [] }',
+    ':65: clouds.lab.instanceTypes.x86_64: names no instance type',
+  ],
+  [
+    'a base of an architecture that EC2 has not',
+    'base: { ppc64le: { ami: ami-0a1b2c3d4e5f60001 } }',
+    ':48: clouds.lab.base: EC2 has no ppc64le machines',
+  ],
+  [
+    'types of architectures that EC2 has not',
+    'instanceTypes: { s390x: [z.large], ppc64le: [p.large] }',
+    ':57: clouds.lab.instanceTypes: EC2 has no s390x and no ppc64le machines',
+  ],
+  [
+    'a base of an architecture that nobody has',
+    'base: { x86: { ami: ami-0a1b2c3d4e5f60001 } }',
+    ':48: clouds.lab.base: unknown key "x86"; known: x86_64, aarch64',
+  ],
+  [
+    'subnets of a region that is not used',
+    'copyTo: [eu-west-1], subnets: { us-east-1: [], eu-west-2: [] }',
+    ':87: clouds.lab.subnets: the key "eu-west-2" is neither `region` nor in `copyTo`: there are us-east-1, eu-west-1',
+  ],
+  [
+    'security groups of a region that is not used',
+    'securityGroups: { us-east-2: [] }',
+    ':58: clouds.lab.securityGroups: the key "us-east-2" is neither `region` nor in `copyTo`: there are us-east-1',
+  ],
+  [
+    'a copy to another part of AWS',
+    'copyTo: [eu-west-1, cn-north-1]',
+    ':60: clouds.lab.copyTo[1]: "cn-north-1" is in aws-cn and us-east-1 in aws: no image can be copied between them',
+  ],
+  [
+    'a copy to a region that is apart',
+    'copyTo: [us-iso-east-1]',
+    ':49: clouds.lab.copyTo[0]: "us-iso-east-1" is in aws-iso and us-east-1 in aws: no image can be copied between them',
+  ],
+  [
+    'a deprecation that AWS does not take',
+    'deprecateAfter: 3651d',
+    ':56: clouds.lab.deprecateAfter: "3651d" is no duration up to 3650d, which AWS takes as the most: write a number and h or d, like "90d"',
+  ],
+  [
+    'a deprecation at once',
+    'deprecateAfter: 0d',
+    ':56: clouds.lab.deprecateAfter: "0d" is no duration up to 3650d, which AWS takes as the most: write a number and h or d, like "90d"',
+  ],
+  [
+    'a deprecation of public images that AWS does not take',
+    'share: { public: true }, deprecateAfter: 730d',
+    ':81: clouds.lab.deprecateAfter: "730d" is too long for public images, at most 729d: AWS deprecates them after two years',
+  ],
+  [
+    'a tag of ours',
+    'tags: { factory:owner: me }',
+    ':48: clouds.lab.tags: the key "factory:owner" is no key of a tag: up to 128 letters, digits, spaces and _.:/=+@-, not beginning with aws: or factory:',
   ],
 ]
 
 describe('a configuration with a mistake', () => {
+  it.each(awsMistakes)('is refused on aws: %s', async (_name, settings, message) => {
+    const yaml = good.replace('{ kind: libvirt }', `{ kind: aws, region: us-east-1, ${settings} }`)
+    expect((await failure(yaml)).message).toBe(`factory.yaml:7${message}`)
+  })
+
+  it('is none on aws when it goes as far as AWS does', async () => {
+    const settings =
+      'copyTo: [eu-west-1], subnets: { eu-west-1: [subnet-0123456789abcdef0] }, deprecateAfter: 3650d'
+    const aws = `{ kind: aws, region: us-east-1, ${settings} }`
+    const yaml = good.replace('{ kind: libvirt }', aws)
+    await using workspace = await makeWorkspace({ 'factory.yaml': yaml, Containerfile: 'FROM scratch\n' })
+    await expect(loadConfiguration(undefined, workspace.directory, {})).resolves.toMatchObject({
+      clouds: { lab: { deprecateAfter: '3650d' } },
+    })
+  })
+
   it.each(mistakes)('is refused: %s', async (_name, from, to, message) => {
     const yaml = good.replace(from, to)
     expect(yaml).not.toBe(good)
@@ -353,7 +489,7 @@ publish:
     expect(code).toBe('configuration-invalid')
     expect(message).toMatchInlineSnapshot(`
       "9 problems in factory.yaml:
-        factory.yaml:2:9: image.name: "Lab": use lower-case letters and digits, joined by single dashes, at most 40 characters
+        factory.yaml:2:9: image.name: "Lab" is no name: use lower-case letters and digits, joined by single dashes, at most 40 characters
         factory.yaml:3:18: image.containerfile: there is no file DIR/nowhere/Containerfile
         factory.yaml:4:21: image.secrets.token: there is no file DIR/nowhere
         factory.yaml:6:12: disk.builder: the image reference "quay.io/a/b:\`id\`" has the character "\`", which no image reference has

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse, stringify } from 'yaml'
@@ -114,6 +115,20 @@ describe('loadConfiguration', () => {
     await workspace.write('deploy/factory.yaml', reversed)
     const { place: __, ...second } = await loadConfiguration('deploy/factory.yaml', workspace.directory, {})
     expect(second).toEqual(first)
+  })
+})
+
+describe('docs/clouds/aws.md', () => {
+  it('begins with a whole configuration, from which the policy can be made before anything else is there', async () => {
+    const page = await readFile(new URL('../../docs/clouds/aws.md', import.meta.url), 'utf8')
+    const [, first = ''] = /```yaml\n(.*?)```/s.exec(page) ?? []
+    const enabled = first.replaceAll(/^( *)# (\w+:)/gm, '$1$2')
+    expect(enabled).not.toBe(first)
+    for (const yaml of [first, enabled]) {
+      await using workspace = await makeWorkspace({ 'factory.yaml': yaml })
+      const loading = loadConfiguration(undefined, workspace.directory, {}, { checkFiles: false })
+      await expect(loading).resolves.toMatchObject({ architectures: ['x86_64', 'aarch64'] })
+    }
   })
 })
 

@@ -160,10 +160,10 @@ describe('a plan', () => {
       'aarch64 build: 1 VM from lab (else spare), up to 7 h 20 min, and once more if it is lost',
       'ppc64le build: 1 VM from spare (else lab), up to 7 h 20 min, and once more if it is lost',
       's390x build: 1 VM from lab, up to 7 h 20 min, and once more if it is lost',
-      'x86_64 verify: 1 VM from lab to boot the image, up to 10 min 00 s, and once more if it is lost',
-      'aarch64 verify: 1 VM from lab to boot the image, up to 10 min 00 s, and once more if it is lost',
-      'ppc64le verify: 1 VM from lab to boot the image, up to 10 min 00 s, and once more if it is lost',
-      's390x verify: 1 VM from lab to boot the image, up to 10 min 00 s, and once more if it is lost',
+      'x86_64 verify: 1 VM from lab/host1 to boot the image, up to 10 min 00 s, and once more if it is lost',
+      'aarch64 verify: 1 VM from lab/host1 to boot the image, up to 10 min 00 s, and once more if it is lost',
+      'ppc64le verify: 1 VM from lab/host1 to boot the image, up to 10 min 00 s, and once more if it is lost',
+      's390x verify: 1 VM from lab/host1 to boot the image, up to 10 min 00 s, and once more if it is lost',
     ])
   })
 })

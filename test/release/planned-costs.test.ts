@@ -87,7 +87,7 @@ test('the text of a plan ends with what it costs', () => {
   const lines = text.replaceAll(/ {2,}/g, ' | ').split('\n')
   expect(lines.slice(lines.indexOf('ARCH | FOR | MACHINES | AT MOST') + 1)).toEqual([
     'x86_64 | build | 1 VM from lab, up to 7 h 20 min, and once more if it is lost | 4.40 USD',
-    'x86_64 | verify | 1 VM from lab to boot the image, up to 10 min 00 s, and once more if it is lost | 0.10 USD',
+    'x86_64 | verify | 1 VM from lab/host1 to boot the image, up to 10 min 00 s, and once more if it is lost | 0.10 USD',
     '',
     'Machines: at most 4.50 USD without their volumes, and once more for each that is lost.',
     'Images: about 0.15 USD a month.',
@@ -98,6 +98,7 @@ test('the text of a plan ends with what it costs', () => {
 test('the text says what is not known, and says nothing of money where no cloud has prices', () => {
   const partly = planText(planned(priced([...twoTypes, { what: 'huge' }])))
   expect(partly).toContain('4.40 USD or not known')
+  expect(partly).toContain('Machines: at most 4.50 USD of what has a price, without their volumes')
   expect(partly).toContain('Not counted: no price for huge in clouds.lab.prices.\n')
   const nothing = planText(planned(priced([{ what: 'huge' }])))
   expect(nothing).toMatch(/lost +not known\n/)

@@ -1,4 +1,5 @@
 import { ownerPrefix } from '../images/bucket-keys.ts'
+import { partitionOf } from '../partition.ts'
 import type { AwsSettings } from '../settings.ts'
 import { tagName } from '../tags.ts'
 import { type Permission, importService, permissionsFor } from './permissions.ts'
@@ -53,9 +54,4 @@ function namesOf(permissions: readonly Permission[], choose: (permission: Permis
     .filter(choose)
     .map(({ action }) => action)
     .toSorted()
-}
-
-function partitionOf(region: string): string {
-  if (region.startsWith('cn-')) return 'aws-cn'
-  return region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws'
 }

@@ -46,7 +46,7 @@ async function lookAtQuota(
   ctx: Context,
 ): Promise<Omit<Finding, 'subject'>> {
   const quota = await quotaOf(settings, market, ctx)
-  if (quota === undefined) return { severity: 'ok', message: 'AWS tells no quota' }
+  if (quota === undefined) return { severity: 'ok', message: 'AWS names no quota for them' }
   const { region } = settings.configuration
   const running = await runningIn(settings, market, ctx)
   const names = [...wanted, ...running.map(({ InstanceType = '' }) => InstanceType)]

@@ -57,11 +57,12 @@ async function lookAtDefaultGroup(
 function whetherOpen(region: string, groups: readonly SecurityGroup[]): Told {
   const names = groups.map(({ GroupId }) => GroupId).join(', ')
   const rules = groups.flatMap(({ IpPermissions = [] }) => IpPermissions.filter(isForSsh))
-  if (rules.some(fromAddresses)) return { severity: 'ok', message: `${names} let SSH in` }
+  const lets = groups.length === 1 ? 'lets' : 'let'
+  if (rules.some(fromAddresses)) return { severity: 'ok', message: `${names} ${lets} SSH in` }
   const hint = `Let TCP ${sshPort} in from where the factory runs: aws ec2 authorize-security-group-ingress --region ${region} --group-id ${groups[0]?.GroupId} --protocol tcp --port ${sshPort} --cidr YOUR.ADDRESS/32`
   const sources = rules.flatMap(({ UserIdGroupPairs = [] }) => UserIdGroupPairs.map(({ GroupId }) => GroupId))
-  if (sources.length === 0) return { severity: 'error', message: `${names} let no SSH in`, hint }
-  const message = `${names} let SSH in only from machines in ${[...new Set(sources)].join(', ')}`
+  if (sources.length === 0) return { severity: 'error', message: `${names} ${lets} no SSH in`, hint }
+  const message = `${names} ${lets} SSH in only from machines in ${[...new Set(sources)].join(', ')}`
   return { severity: 'warning', message, hint }
 }
 
