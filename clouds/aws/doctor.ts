@@ -7,6 +7,7 @@ import { type Caller, callerOf } from './doctor/identity.ts'
 import { lookAtMachines } from './doctor/machines.ts'
 import { lookAtNetwork } from './doctor/network.ts'
 import { lookAtQuotas } from './doctor/quotas.ts'
+import { lookAtRegions } from './doctor/regions.ts'
 import { lookAtRights } from './doctor/rights.ts'
 import { lookAtSharing } from './doctor/sharing.ts'
 import type { AwsSettings } from './settings.ts'
@@ -34,10 +35,12 @@ export async function* doctor(settings: AwsSettings, ctx: Context): AsyncIterabl
   const machines = await lookAtMachines(settings, ctx)
   yield* machines.findings
   yield* lookAtQuotas(settings, machines.instanceTypes, ctx)
-  yield* lookAtNetwork(settings, ctx)
-  yield* lookAtSharing(settings, ctx)
+  const { findings, answering } = await lookAtRegions(settings, ctx)
+  yield* findings
+  yield* lookAtNetwork(settings, answering, ctx)
+  yield* lookAtSharing(settings, answering, ctx)
   yield* lookAtBucket(settings, ctx)
-  yield* lookAtRights(settings, caller, machines, ctx)
+  yield* lookAtRights(settings, { caller, machines, answering }, ctx)
 }
 
 function toldOfClock(skew: number): Finding {

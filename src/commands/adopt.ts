@@ -3,6 +3,7 @@ import { FactoryError } from '#src/errors.ts'
 import { type Engine, enterEngine } from '#src/journal/engine.ts'
 import { adopt } from '#src/release/adopt.ts'
 import { commandContext, openClouds } from './clouds.ts'
+import { couldNotLookInto } from './failures.ts'
 import { spelled } from './spelling.ts'
 
 const limitMs = 30 * 60_000
@@ -26,11 +27,12 @@ export async function adoptCommand(options: { config: string | undefined; json: 
       process.stdout.write(`adopted machine ${id} of ${cloud}; ${spelled('factory release')} gives it back\n`)
     }
     for (const skipped of adopted.skipped) process.stderr.write(`skipped ${skipped}\n`)
-    if (adopted.releases.length + adopted.machines.length === 0) {
+    process.stderr.write(couldNotLookInto(adopted.failures))
+    if (Object.values(adopted).every((found: readonly unknown[]) => found.length === 0)) {
       process.stderr.write('There is nothing in the clouds that the journal does not know.\n')
     }
   }
-  return adopted.skipped.length > 0 ? 1 : 0
+  return adopted.skipped.length + adopted.failures.length > 0 ? 1 : 0
 }
 
 /** For commands that write and are no release: they do not wait for one. */

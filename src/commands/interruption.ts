@@ -1,18 +1,20 @@
 import { FactoryError } from '#src/errors.ts'
 
-/** Ctrl-C while another process does the work: only the watching ends. */
-export function whileWatching(): Disposable & { signal: AbortSignal } {
+/** Ctrl-C while another process does the work: only the watching ends. `seesRelease` says what there is to watch. */
+export function whileWatching(seesRelease: () => boolean): Disposable & { signal: AbortSignal } {
   const stop = new AbortController()
   const interrupt = () =>
-    stop.abort(
-      new FactoryError({
-        code: 'interrupted',
-        message: 'the watching was ended; the release goes on in the other process',
-        hint: 'See how it is with: factory status',
-        class: 'interrupted',
-      }),
-    )
+    stop.abort(new FactoryError({ code: 'interrupted', class: 'interrupted', ...ended(seesRelease()) }))
   return { signal: stop.signal, ...listening(interrupt) }
+}
+
+function ended(seesRelease: boolean): { message: string; hint: string } {
+  if (!seesRelease) {
+    const message = 'the waiting was ended; the other factory command goes on, and no release was begun'
+    return { message, hint: 'Run the same command again: it waits until that one has ended.' }
+  }
+  const message = 'the watching was ended; the release goes on in the other process'
+  return { message, hint: 'See how it is with: factory status' }
 }
 
 /**

@@ -6,7 +6,7 @@ import { loadConfiguration } from '#src/config/load.ts'
 import type { Configuration } from '#src/config/types.ts'
 import { podman } from '#src/container/podman.ts'
 import { bib } from '#src/disk/bib.ts'
-import type { ReleaseOutcome } from '#src/events.ts'
+import type { Listener, ReleaseOutcome } from '#src/events.ts'
 import { type Engine, engineAtWork, enterEngine } from '#src/journal/engine.ts'
 import { readJournal } from '#src/journal/journal.ts'
 import type { FactoryState } from '#src/journal/replay.ts'
@@ -26,6 +26,7 @@ import type { Screen } from '#src/ui/listener.ts'
 import { summaryTable } from '#src/ui/summary.ts'
 import { commandContext, openClouds } from './clouds.ts'
 import { onInterruption, whileWatching } from './interruption.ts'
+import { otherFactory, toldOf } from './other-factory.ts'
 import { secretsOf } from './secrets.ts'
 import { programName, shellWord, spelledScreen } from './spelling.ts'
 import { summaryRows } from './summary-rows.ts'
@@ -130,13 +131,18 @@ async function asEngine(button: Button, engine: Engine): Promise<number> {
 async function asViewer(button: Button): Promise<number | undefined> {
   const { options, configuration, screen } = button
   const { stateDirectory } = configuration
-  using watching = whileWatching()
   using journal = readJournal(stateDirectory)
-  const { key } = await planFor(button, journal.state())
-  const alive = options.takeOver ? 'is alive, so it is not gone past' : 'is at work on this configuration'
-  const message = `another factory ${alive}: watching it; Ctrl-C ends only the watching`
-  screen.listen({ type: 'warning', at: Date.now(), message })
-  const seen = await viewRelease(stateDirectory, screen.listen, watching.signal)
+  const state = journal.state()
+  const { key } = await planFor(button, state)
+  const other = otherFactory(stateDirectory, state)
+  let seesRelease = other.makesRelease
+  using watching = whileWatching(() => seesRelease)
+  const listener: Listener = (event) => {
+    if (event.type === 'release-started') seesRelease = true
+    screen.listen(event)
+  }
+  listener({ type: 'warning', at: Date.now(), message: toldOf(other, options.takeOver ?? false) })
+  const seen = await viewRelease(stateDirectory, listener, watching.signal)
   if (seen.outcome === undefined || seen.key !== key) return undefined
   await screen.close()
   const release = journal.state().releases.findLast((one) => one.key === key)

@@ -3,16 +3,20 @@ import type { Cloud, Image, ImageOrigin, Resource } from '#clouds/types.ts'
 import type { Configuration } from '#src/config/types.ts'
 import type { Context } from '#src/context.ts'
 import { asFactoryError } from '#src/errors.ts'
+import type { ErrorFacts } from '#src/events.ts'
 import type { Journal } from '#src/journal/journal.ts'
 import type { JournalRecord } from '#src/journal/records.ts'
+import { errorFacts } from './step.ts'
 
 /** What was taken into the journal, and what could not be. */
 export interface Adopted {
   releases: { release: string; images: string[] }[]
   /** Machines that can be given back, but not logged in to: their keys are lost. */
   machines: { cloud: string; id: string; leaseId: string }[]
-  /** In words for people. */
+  /** Things that do not say what they are of, in words for people. */
   skipped: string[]
+  /** Clouds, or parts of them, that could not be looked into. */
+  failures: { cloud: string; error: ErrorFacts }[]
 }
 
 type WithOrigin = Image & { origin: ImageOrigin }
@@ -28,13 +32,13 @@ export async function adopt(
   configuration: Configuration,
   ctx: Context,
 ): Promise<Adopted> {
-  const adopted: Adopted = { releases: [], machines: [], skipped: [] }
+  const adopted: Adopted = { releases: [], machines: [], skipped: [], failures: [] }
   const images: WithOrigin[] = []
   for (const cloud of clouds.values()) {
     const ask = async (find: () => Promise<void>) => {
       await find().catch((error: unknown) => {
         ctx.signal.throwIfAborted()
-        adopted.skipped.push(`${cloud.name}: ${asFactoryError(error).message}`)
+        adopted.failures.push({ cloud: cloud.name, error: errorFacts(asFactoryError(error), (text) => text) })
       })
     }
     await ask(async () => {

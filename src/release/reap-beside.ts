@@ -9,10 +9,16 @@ export async function reapBeside(scope: ReleaseScope): Promise<void> {
   const ctx = releaseContext({ now, signal: AbortSignal.any([signal, AbortSignal.timeout(reapLimitMs)]) })
   const options = { owner: configuration.owner, dryRun: false, confirmMs: 5_000, goingOn: scope.release }
   const reaped = await reap(clouds, options, ctx)
-  for (const { cloud, resource, action, why } of reaped) {
+  for (const { cloud, resource, action, why, error } of reaped) {
     if (action === 'left') continue
     const what = resource ? `${resource.kind} ${resource.id} of ${cloud}` : cloud
     const message = action === 'removed' ? `removed ${what}: ${why}` : `could not clean up ${what}: ${why}`
-    listener({ type: 'warning', at: now(), message: scope.mask(message) })
+    const hint = error?.hint
+    listener({
+      type: 'warning',
+      at: now(),
+      message: scope.mask(message),
+      ...(hint === undefined ? {} : { hint: scope.mask(hint) }),
+    })
   }
 }

@@ -1,6 +1,8 @@
 import type { Cloud, Resource } from '#clouds/types.ts'
 import type { Context } from '#src/context.ts'
 import { asFactoryError } from '#src/errors.ts'
+import type { ErrorFacts } from '#src/events.ts'
+import { errorFacts } from './step.ts'
 
 /** What a reaper found, and what became of it. */
 export interface Reaped {
@@ -10,6 +12,8 @@ export interface Reaped {
   action: 'removed' | 'would be removed' | 'left' | 'failed'
   /** In words for people: how long over, until when, what failed. */
   why: string
+  /** Of what failed. */
+  error?: ErrorFacts
 }
 
 export interface ReapOptions {
@@ -41,15 +45,14 @@ async function reapCloud(cloud: Cloud, options: ReapOptions, ctx: Context): Prom
   const reaped: Reaped[] = []
   try {
     const { groups: first, failure } = await lookAt(cloud, options, ctx)
-    const tell = (why: string) => reaped.push({ cloud: cloud.name, action: 'failed', why })
-    if (failure !== undefined) tell(failure)
+    if (failure !== undefined) reaped.push(failed(cloud, failure))
     const over = first.filter((group) => isOver(group, ctx))
     for (const group of first) if (!over.includes(group)) reaped.push(...leave(cloud, group))
     if (options.dryRun) for (const group of over) reaped.push(...told(cloud, group, 'would be removed', ctx))
     if (over.length === 0 || options.dryRun) return reaped
     await ctx.sleep(options.confirmMs)
     const { groups: second, failure: again } = await lookAt(cloud, options, ctx)
-    if (again !== undefined && failure === undefined) tell(again)
+    if (again !== undefined && failure === undefined) reaped.push(failed(cloud, again))
     for (const marked of over) {
       const again = second.find(({ name }) => name === marked.name)
       if (!again) continue
@@ -57,7 +60,7 @@ async function reapCloud(cloud: Cloud, options: ReapOptions, ctx: Context): Prom
     }
   } catch (error) {
     ctx.signal.throwIfAborted()
-    reaped.push({ cloud: cloud.name, action: 'failed', why: asFactoryError(error).message })
+    reaped.push(failed(cloud, error))
   }
   return reaped
 }
@@ -74,13 +77,13 @@ async function lookAt(
   cloud: Cloud,
   { owner, goingOn }: ReapOptions,
   ctx: Context,
-): Promise<{ groups: Group[]; failure: string | undefined }> {
+): Promise<{ groups: Group[]; failure: unknown }> {
   const groups = new Map<string, Group>()
-  let failure: string | undefined
+  let failure: unknown
   const look = async (find: () => Promise<void>) => {
     await find().catch((error: unknown) => {
       ctx.signal.throwIfAborted()
-      failure = asFactoryError(error).message
+      failure = error
     })
   }
   await look(async () => {
@@ -118,8 +121,7 @@ async function remove(cloud: Cloud, group: Group, ctx: Context): Promise<Reaped[
     return told(cloud, group, 'removed', ctx)
   } catch (error) {
     ctx.signal.throwIfAborted()
-    const why = asFactoryError(error).message
-    return group.resources.map((resource) => ({ cloud: cloud.name, resource, action: 'failed', why }))
+    return group.resources.map((resource) => ({ ...failed(cloud, error), resource }))
   }
 }
 
@@ -127,6 +129,11 @@ function told(cloud: Cloud, group: Group, action: Reaped['action'], ctx: Context
   const minutes = Math.round((ctx.now() - endMs(group)) / 60_000)
   const why = `its lease has been over for ${minutes} min`
   return group.resources.map((resource) => ({ cloud: cloud.name, resource, action, why }))
+}
+
+function failed({ name }: Cloud, failure: unknown): Reaped {
+  const error = errorFacts(asFactoryError(failure), (text) => text)
+  return { cloud: name, action: 'failed', why: error.message, error }
 }
 
 function leave(cloud: Cloud, group: Group): Reaped[] {

@@ -47,44 +47,73 @@ test('the base is an id, what a parameter holds, or the newest of a name', async
 })
 
 const { owner, namePattern, aarch64 } = baseImages
-const wrong: [string, object, { code: string; message: string }][] = [
+const look = `--region ${mainRegion}`
+const wrong: [string, object, { code: string; message: string; hint: string }][] = [
   [
     'an id that is nowhere',
     { base: { x86_64: { ami: 'ami-0123456789abcdef0' } } },
-    missing('ami-0123456789abcdef0'),
+    missing('ami-0123456789abcdef0', `Correct clouds.test.base.x86_64.ami`),
   ],
-  ['a parameter that is not there', { base: { x86_64: { ssm: '/factory/none' } } }, missing('/factory/none')],
-  ['a parameter without an id', { base: { x86_64: { ssm: '/factory/words' } } }, missing('holds no AMI id')],
+  [
+    'a parameter that is not there',
+    { base: { x86_64: { ssm: '/factory/none' } } },
+    missing('/factory/none', `aws ssm get-parameter ${look} --name '/factory/none'`),
+  ],
+  [
+    'a parameter without an id',
+    { base: { x86_64: { ssm: '/factory/words' } } },
+    missing('holds no AMI id', `aws ssm get-parameter ${look} --name '/factory/words'`),
+  ],
   [
     'a parameter with a lost id',
     { base: { x86_64: { ssm: '/factory/gone' } } },
-    missing('ami-0123456789abcdef0'),
+    missing('ami-0123456789abcdef0', `aws ssm get-parameter ${look} --name '/factory/gone'`),
   ],
-  ['a name that nobody gave', { base: { x86_64: { owner, name: 'debian-99-*' } } }, missing('debian-99-*')],
+  [
+    'a name that nobody gave',
+    { base: { x86_64: { owner, name: 'debian-99-*' } } },
+    missing('debian-99-*', `${look} --owners ${owner} --filters 'Name=name,Values=debian-99-*'`),
+  ],
   [
     'a name for another architecture',
     { base: { x86_64: { owner, name: namePattern.aarch64 } } },
-    missing('those of that name are for arm64'),
+    missing('those of that name are for arm64', `Values=${namePattern.aarch64}'`),
   ],
   [
     'an image of another architecture',
     { base: { x86_64: { ami: aarch64.id } } },
-    { code: 'aws-base-architecture', message: 'is for arm64 and not for x86_64' },
+    {
+      code: 'aws-base-architecture',
+      message: 'is for arm64 and not for x86_64',
+      hint: 'Name=architecture,Values=x86_64',
+    },
   ],
   [
     'an instance type of another architecture',
     { instanceTypes: { x86_64: ['m6g.large'] } },
-    { code: 'aws-instance-type', message: 'm6g.large is for arm64' },
+    { code: 'aws-instance-type', message: 'm6g.large is for arm64', hint: look },
   ],
   [
-    'an instance type that the region has not',
-    { instanceTypes: { x86_64: ['m5.large', 'q9.huge'] } },
-    { code: 'aws-instance-type', message: 'us-east-1 has no q9.huge' },
+    'every instance type that does not fit',
+    { instanceTypes: { x86_64: ['m6g.large', 'm5.large', 'q9.huge'] } },
+    {
+      code: 'aws-instance-type',
+      message: 'm6g.large is for arm64, us-east-1 has no q9.huge',
+      hint: `aws ec2 describe-instance-types ${look} --filters`,
+    },
   ],
-  ['no base', { base: {} }, { code: 'base-not-configured', message: 'clouds.test.base.x86_64' }],
+  [
+    'no base',
+    { base: {} },
+    {
+      code: 'base-not-configured',
+      message: 'clouds.test.base.x86_64',
+      hint: 'Add clouds.test.base.x86_64.ami',
+    },
+  ],
 ]
 
-test.each(wrong)('%s is told before anything is rented', async (_what, change, { code, message }) => {
+test.each(wrong)('%s is told before anything is rented', async (_what, change, { code, message, hint }) => {
   const ctx = testContext()
   const lease = fixture.newLease()
   const acquiring = fixture.pool(change).acquire(fixture.spec, lease, ctx)
@@ -92,6 +121,7 @@ test.each(wrong)('%s is told before anything is rented', async (_what, change, {
     code,
     class: 'user',
     message: expect.stringContaining(message),
+    hint: expect.stringContaining(hint),
   })
   expect(await gather(fixture.pool().find(fixture.owner, ctx))).toEqual([])
 })
@@ -113,6 +143,6 @@ test('without a word on instance types the usual ones that the region has are as
   await fixture.pool().release(lease.id, ctx)
 })
 
-function missing(message: string) {
-  return { code: 'aws-base-missing', message }
+function missing(message: string, hint: string) {
+  return { code: 'aws-base-missing', message, hint }
 }

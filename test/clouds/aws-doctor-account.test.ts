@@ -3,8 +3,11 @@ import { CreateRoleCommand, IAMClient } from '@aws-sdk/client-iam'
 import { CreateBucketCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
 import { describe, expect, test } from 'vitest'
 import { permissionsFor } from '#clouds/aws/doctor/permissions.ts'
+import { awsClients } from '#clouds/aws/clients.ts'
 import { completePolicy } from '#clouds/aws/doctor/policy.ts'
+import type { AwsSettings } from '#clouds/aws/settings.ts'
 import { testContext } from '#test/contract/shared.ts'
+import { refusedWith } from '#test/servers/aws-front/effects.ts'
 import { type PolicyDocument, allowAll } from '#test/servers/aws-front/policy.ts'
 import { awsForTests } from '#test/servers/aws-test.ts'
 import { createAwsBuildersFixture } from './aws-builders-fixture.ts'
@@ -117,6 +120,84 @@ describe('the account', () => {
     ])
     expect(errors[0]?.message).toContain('ami-0123456789abcdef0')
     expect(errors[1]?.message).toContain('subnet-0123456789abcdef0')
+  })
+
+  test('subnets and groups that are not there are told together, each by its key', async () => {
+    await using front = await aws.front()
+    await using fixture = await createAwsBuildersFixture(front.endpoint)
+    const { Subnets = [] } = await fixture.ec2().send(new DescribeSubnetsCommand({}))
+    const lost = ['subnet-0123456789abcdef0', 'subnet-0123456789abcdef1']
+    const group = 'sg-0123456789abcdef0'
+    const told = async (change: object) => {
+      const found = await findings(fixture.settings({ copyTo: [], ...change }))
+      return found.filter(({ subject }) => /^(subnets|security groups) in/.test(subject))
+    }
+    const groupLost = {
+      severity: 'error',
+      subject: 'security groups in us-east-1',
+      message: `us-east-1 has no ${group}`,
+      hint: expect.stringContaining('Correct clouds.test.securityGroups; '),
+    }
+    const subnetsLost = {
+      severity: 'error',
+      subject: 'subnets in us-east-1',
+      message: `us-east-1 has no ${lost.join(' and no ')}`,
+      hint: expect.stringContaining('Correct clouds.test.subnets; '),
+    }
+    expect(await told({ subnets: lost, securityGroups: [group] })).toEqual([subnetsLost, groupLost])
+    const byRegion = { subnets: { 'us-east-1': [Subnets[0]!.SubnetId, ...lost] } }
+    expect((await told(byRegion))[0]).toEqual({
+      ...subnetsLost,
+      hint: expect.stringContaining('Correct clouds.test.subnets.us-east-1; '),
+    })
+  })
+
+  test('groups that are named are looked at although the subnets are not there', async () => {
+    await using front = await aws.front()
+    await using fixture = await createAwsBuildersFixture(front.endpoint)
+    const group = await letSshIn(fixture.ec2())
+    const settings = fixture.settings({ subnets: ['subnet-0123456789abcdef0'], securityGroups: [group] })
+    expect(await findings(settings)).toContainEqual({
+      severity: 'ok',
+      subject: 'security groups in us-east-1',
+      message: `${group} let SSH in`,
+    })
+  })
+
+  test('a region of copies that is not enabled, or not there, is told, and nothing else about it', async () => {
+    await using front = await aws.front()
+    await using fixture = await createAwsBuildersFixture(front.endpoint)
+    await letSshIn(fixture.ec2())
+    const refused = {
+      code: 'AuthFailure',
+      message: 'AWS was not able to validate the provided access credentials',
+      status: 401,
+    }
+    front.inject({ region: 'af-south-1', effect: refusedWith(refused) })
+    const own = fixture.settings({ copyTo: ['af-south-1', 'eu-west-9', 'eu-west-1'] })
+    const nowhere = awsClients({ ...own.configuration, endpoint: 'http://127.0.0.1:1' })
+    const clients: AwsSettings['clients'] = (region) =>
+      region === 'eu-west-9' ? nowhere(region) : own.clients(region)
+    const found = await findings({ ...own, clients })
+    expect(found.filter(({ subject }) => subject.startsWith('copies in'))).toEqual([
+      {
+        severity: 'error',
+        subject: 'copies in af-south-1',
+        message: expect.stringContaining('AuthFailure'),
+        hint: expect.stringContaining('aws account enable-region --region-name af-south-1'),
+      },
+      {
+        severity: 'error',
+        subject: 'copies in eu-west-9',
+        message: expect.stringContaining('ECONNREFUSED'),
+        hint: expect.stringMatching(/aws ec2 describe-regions .*clouds\.test\.copyTo/),
+      },
+      { severity: 'ok', subject: 'copies in eu-west-1', message: 'the region answers' },
+    ])
+    const elsewhere = found.filter(({ subject, message }) => /af-south-1|eu-west-9/.test(subject + message))
+    expect(elsewhere).toHaveLength(2)
+    const looks = front.requests.filter(({ region }) => region === 'af-south-1')
+    expect(new Set(looks.map(({ action }) => action))).toEqual(new Set(['DescribeImages']))
   })
 
   test('a quota that leaves too few processors is told with the command that asks for more', async () => {

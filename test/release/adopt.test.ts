@@ -25,7 +25,7 @@ test('a lost state directory is rebuilt from the clouds: one release, its images
   const names = state.images.map(({ image }) => image.name).toSorted()
   await loseEverything(factory)
   const adopted = await factory.adopt()
-  expect(adopted).toMatchObject({ releases: [{ release }], machines: [], skipped: [] })
+  expect(adopted).toMatchObject({ releases: [{ release }], machines: [], skipped: [], failures: [] })
   expect(adopted.releases[0]?.images.toSorted()).toEqual(names)
   const [known] = factory.state().releases
   expect(known).toMatchObject({ release, key: state.key, outcome: 'partial', imageName: 'lab' })
@@ -62,7 +62,7 @@ test('adopting twice changes nothing, also after a release', async () => {
   await factory.release({ keepBuilders: true })
   await loseEverything(factory)
   expect((await factory.adopt()).machines).toHaveLength(1)
-  const nothing = { releases: [], machines: [], skipped: [] }
+  const nothing = { releases: [], machines: [], skipped: [], failures: [] }
   for (const between of [() => undefined, () => factory.release()]) {
     await between()
     const before = factory.journal().read()
@@ -163,11 +163,21 @@ test('a cloud that was out of reach is told, and the next time its images join t
   }
   const before = await factory.adopt()
   expect(before.releases[0]?.images).toHaveLength(3)
-  expect(before.skipped).toEqual([expect.stringMatching(/^spare: .*no route/)])
+  expect(before.skipped).toEqual([])
+  expect(before.failures).toEqual([
+    {
+      cloud: 'spare',
+      error: expect.objectContaining({
+        message: expect.stringContaining('no route'),
+        hint: expect.any(String),
+      }),
+    },
+  ])
   images.list = list
   expect(await factory.adopt()).toMatchObject({
     releases: [{ release: first.release, images: [expect.stringContaining('s390x')] }],
     skipped: [],
+    failures: [],
   })
   expect(resultOf(await factory.release())).toMatchObject({ release: first.release, outcome: 'done' })
   expect(made(factory)).toEqual([])

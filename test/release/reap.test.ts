@@ -193,31 +193,57 @@ describe('reaping', () => {
   })
 })
 
-test.each([
-  [false, 0],
-  [true, 1],
-])(
-  'factory reap where a cloud fails (%s) ends with %i, without any file of the image',
-  async (fails, code) => {
-    await using workspace = await makeWorkspace({
-      'factory.yaml': `
+/** Two clouds of the program's own configuration, in the present directory. */
+async function workspaceOf(bad: Scripted, good: Scripted) {
+  const workspace = await makeWorkspace({
+    'factory.yaml': `
 owner: lab
 image: { name: lab, containerfile: gone/Containerfile }
 disk: { builder: quay.io/a/bib:1 }
 clouds: { bad: { kind: libvirt }, good: { kind: libvirt } }
 builders: { x86_64: [good] }
 `,
-    })
+  })
+  opened.set('bad', bad).set('good', good)
+  vi.spyOn(process, 'cwd').mockReturnValue(workspace.directory)
+  return workspace
+}
+
+test.each([
+  [false, 0],
+  [true, 1],
+])(
+  'factory reap where a cloud fails (%s) ends with %i, without any file of the image',
+  async (fails, code) => {
     const bad = scriptedCloud('bad', [])
     if (fails) bad.fails.add('find')
-    opened.set('bad', bad).set('good', scriptedCloud('good', [part('machine', 'a', over)]))
-    vi.spyOn(process, 'cwd').mockReturnValue(workspace.directory)
+    await using _workspace = await workspaceOf(bad, scriptedCloud('good', [part('machine', 'a', over)]))
     const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
     expect(await reapCommand({ config: undefined, dryRun: true, json: true })).toBe(code)
-    const rows = JSON.parse(write.mock.calls.join('')) as { cloud: string; action: string }[]
+    const rows = JSON.parse(write.mock.calls.join('')) as {
+      cloud: string
+      action: string
+      error?: { hint?: string }
+    }[]
     expect(rows.map(({ cloud, action }) => `${cloud} ${action}`)).toEqual([
       ...(fails ? ['bad failed'] : []),
       'good would be removed',
     ])
+    if (fails) expect(rows[0]?.error?.hint).toContain('please report it')
   },
 )
+
+test('factory reap tells what failed apart from what was found, with what to do', async () => {
+  const bad = scriptedCloud('bad', [])
+  bad.fails.add('find')
+  const good = scriptedCloud('good', [part('machine', 'b', running)])
+  await using _workspace = await workspaceOf(bad, good)
+  const found = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
+  const told = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  expect(await reapCommand({ config: undefined, dryRun: true, json: false })).toBe(1)
+  expect(found.mock.calls.join('')).toContain('machine-b')
+  expect(found.mock.calls.join('')).not.toMatch(/bad|fail/)
+  expect(told.mock.calls.join('')).toMatch(
+    /^Could not look into: bad\. .*\n  bad: .*scripted: find fails \[unexpected\]\n  → .*please report it/,
+  )
+})

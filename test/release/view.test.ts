@@ -202,7 +202,7 @@ test('Ctrl-C ends only the watching: the engine is at work as before, and nothin
   const script = `
     const { viewRelease } = await import(${source('release/view.ts')})
     const { whileWatching } = await import(${source('commands/interruption.ts')})
-    using watching = whileWatching()
+    using watching = whileWatching(() => true)
     await viewRelease(${JSON.stringify(directory)}, ({ type }) => console.log(type), watching.signal)
       .catch((error) => console.log(error.code + ': ' + error.message))`
   const child = execa(process.execPath, ['--input-type=module', '-e', script], { reject: false })

@@ -1,6 +1,7 @@
 import { type Image as Ami, paginateDescribeImages } from '@aws-sdk/client-ec2'
 import { GetParameterCommand } from '@aws-sdk/client-ssm'
 import { type ArchitectureName, architectures } from '#arch/index.ts'
+import { quoteWord } from '#src/builder/quote.ts'
 import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
 import { amiById } from '../images/amis.ts'
@@ -22,8 +23,9 @@ export async function baseAmi(
   if (base.ssm !== undefined) {
     const id = await parameter(settings, arch, base.ssm, region, ctx)
     const ami = await amiById(settings.clients(region), id, ctx)
-    if (!ami) throw notFound(settings, arch, `ssm: ${base.ssm} holds ${id}, and no such AMI is in ${region}`)
-    return ami
+    if (ami) return ami
+    const what = `ssm: ${base.ssm} holds ${id}, and no such AMI is in ${region}`
+    throw notFound(settings, arch, what, lookAtParameter(base.ssm, region))
   }
   return await newest(settings, arch, { owner: base.owner ?? '', name: base.name ?? '' }, region, ctx)
 }
@@ -45,9 +47,14 @@ async function parameter(
     if (id !== undefined) return id
   } catch (error) {
     if (!isNotFound(error)) throw error
-    throw notFound(settings, arch, `ssm: ${region} has no parameter ${name}`)
+    throw notFound(settings, arch, `ssm: ${region} has no parameter ${name}`, lookAtParameter(name, region))
   }
-  throw notFound(settings, arch, `ssm: the parameter ${name} in ${region} holds no AMI id`)
+  const what = `ssm: the parameter ${name} in ${region} holds no AMI id`
+  throw notFound(settings, arch, what, lookAtParameter(name, region))
+}
+
+function lookAtParameter(parameter: string, region: string): string {
+  return `aws ssm get-parameter --region ${region} --name ${quoteWord(parameter)}`
 }
 
 /** Those that their owner has deprecated are not listed; of the rest the one that was made last. */
@@ -76,14 +83,18 @@ async function newest(
   if (last) return last
   const others = [...new Set(all.map(({ Architecture }) => Architecture))].join(', ')
   const instead = others === '' ? '' : `: those of that name are for ${others}`
-  throw notFound(settings, arch, `account ${owner} has no AMI ${name} for ${arch} in ${region}${instead}`)
+  const what = `account ${owner} has no AMI ${name} for ${arch} in ${region}${instead}`
+  const filters = quoteWord(`Name=name,Values=${name}`)
+  const look = `aws ec2 describe-images --region ${region} --owners ${owner} --filters ${filters}`
+  throw notFound(settings, arch, what, look)
 }
 
-function notFound(settings: AwsSettings, arch: ArchitectureName, what: string): FactoryError {
+/** `look` is the command that shows what there is. */
+function notFound(settings: AwsSettings, arch: ArchitectureName, what: string, look: string): FactoryError {
   return new FactoryError({
     code: 'aws-base-missing',
     message: `clouds.${settings.name}.base.${arch}: ${what}`,
-    hint: `Correct clouds.${settings.name}.base.${arch}; see what there is: aws ec2 describe-images --owners OWNER --filters Name=name,Values=NAME`,
+    hint: `Correct clouds.${settings.name}.base.${arch}; see what there is: ${look}`,
     class: 'user',
   })
 }

@@ -34,7 +34,7 @@ export async function bootImage(
   const ami = image
     ? await amiById(settings.clients(region), image.id, ctx)
     : await baseAmi(settings, arch, base!, region, ctx)
-  if (!ami) throw missing(key, image?.id ?? base?.ami ?? '', region)
+  if (!ami) throw image ? lost(key, image.id, region) : missing(key, base?.ami ?? '', region)
   assertUsable(ami, key, arch, region)
   const { ImageId = '', Name = '', RootDeviceName = '', BlockDeviceMappings = [] } = ami
   const root = BlockDeviceMappings.find(({ DeviceName }) => DeviceName === RootDeviceName)
@@ -43,12 +43,12 @@ export async function bootImage(
 }
 
 function assertUsable(ami: Ami, key: string, arch: BuilderSpec['arch'], region: string): void {
-  const { ImageId, Architecture, State, RootDeviceType } = ami
+  const { ImageId, Architecture, State, RootDeviceType, OwnerId } = ami
   if (Architecture !== architectures[arch].ec2) {
     throw new FactoryError({
       code: 'aws-base-architecture',
       message: `${key} is ${ImageId} in ${region}, which is for ${Architecture} and not for ${arch}`,
-      hint: `Name an AMI whose architecture is ${architectures[arch].ec2 ?? arch}: aws ec2 describe-images --region ${region} --image-ids ${ImageId}`,
+      hint: `Name an AMI for ${architectures[arch].ec2 ?? arch}; the same account has: aws ec2 describe-images --region ${region} --owners ${OwnerId} --filters Name=architecture,Values=${architectures[arch].ec2 ?? arch} --query 'Images[].[ImageId,Name]' --output text`,
       class: 'user',
     })
   }
@@ -75,7 +75,16 @@ function missing(key: string, id: string, region: string): FactoryError {
   return new FactoryError({
     code: 'aws-base-missing',
     message: `${key} is ${id}, and there is no such AMI in ${region} that this account may use`,
-    hint: 'Ids differ from region to region. Correct the id, or let the newest one be looked for by `owner` and `name`.',
+    hint: `Ids differ from region to region. Correct ${key}.ami, or let the newest one be looked for by \`owner\` and \`name\`. Whether it is there: aws ec2 describe-images --region ${region} --image-ids ${id}`,
+    class: 'user',
+  })
+}
+
+function lost(key: string, id: string, region: string): FactoryError {
+  return new FactoryError({
+    code: 'aws-base-missing',
+    message: `${key} is ${id}, and there is no such AMI in ${region} any more`,
+    hint: `Look whether somebody has removed it: aws ec2 describe-images --region ${region} --image-ids ${id}`,
     class: 'user',
   })
 }

@@ -15,8 +15,8 @@ const usualTypes: Readonly<Record<AwsArchitecture, readonly string[]>> = {
 
 /**
  * The instance types to ask for, the preferred one first: those of the configuration, else the usual ones that the region
- * has. Throws `aws-instance-type` when one of the configuration is for another architecture, or is not to be had where
- * builders are rented.
+ * has. Throws `aws-instance-type`, which names all that are for another architecture or, of the configuration's, not to be had
+ * where builders are rented.
  */
 export async function instanceTypesFor(
   settings: AwsSettings,
@@ -28,17 +28,18 @@ export async function instanceTypesFor(
   const configured = configuration.instanceTypes[arch as AwsArchitecture]
   const wanted = wantedTypes(configuration, arch)
   const offered = await describeTypes(settings, wanted, region, ctx)
+  const wrong: string[] = []
   const usable: string[] = []
   for (const type of wanted) {
     const known = offered.get(type)
     const made = known?.ProcessorInfo?.SupportedArchitectures ?? []
     if (known && made.includes(architectures[arch].ec2!)) usable.push(type)
-    else if (known) throw refused(settings, arch, `${type} is for ${made.join(' and ')}`)
-    else if (configured && region === configuration.region)
-      throw refused(settings, arch, `${region} has no ${type}`)
+    else if (known) wrong.push(`${type} is for ${made.join(' and ')}`)
+    else if (configured && region === configuration.region) wrong.push(`${region} has no ${type}`)
   }
+  if (wrong.length > 0) throw refused(settings, arch, region, wrong.join(', '))
   if (usable.length > 0) return usable
-  throw refused(settings, arch, `${region} has none of ${wanted.join(', ')}`)
+  throw refused(settings, arch, region, `${region} has none of ${wanted.join(', ')}`)
 }
 
 /** The types of the configuration, else the usual ones, whether or not a region has them. */
@@ -66,12 +67,12 @@ export async function describeTypes(
   return new Map(found.map((type) => [String(type.InstanceType), type]))
 }
 
-function refused(settings: AwsSettings, arch: ArchitectureName, what: string): FactoryError {
+function refused(settings: AwsSettings, arch: ArchitectureName, region: string, what: string): FactoryError {
   const key = `clouds.${settings.name}.instanceTypes.${arch}`
   return new FactoryError({
     code: 'aws-instance-type',
     message: `${key} cannot be what ${arch} machines are rented as: ${what}`,
-    hint: `Name types for ${architectures[arch].ec2 ?? arch}: aws ec2 describe-instance-types --filters Name=processor-info.supported-architecture,Values=${architectures[arch].ec2 ?? arch}`,
+    hint: `Name types for ${architectures[arch].ec2 ?? arch}: aws ec2 describe-instance-types --region ${region} --filters Name=processor-info.supported-architecture,Values=${architectures[arch].ec2 ?? arch} --query 'InstanceTypes[].InstanceType' --output text`,
     class: 'user',
   })
 }

@@ -48,7 +48,7 @@ export async function lookAtMachines(settings: AwsSettings, ctx: Context): Promi
       const signals = await dryRun(settings, machineRequest(request, way!, lease), ctx)
       found.signals.push(...signals)
       const what = `${described(way!)} from ${boot.id} (${boot.name})`
-      found.findings.push(toldOf(subject, what, signals))
+      found.findings.push(toldOf(settings, subject, what, signals))
     } catch (error) {
       ctx.signal.throwIfAborted()
       found.findings.push(failed(subject, error))
@@ -79,12 +79,12 @@ async function dryRunOfNothing(settings: AwsSettings, ctx: Context): Promise<Sig
 }
 
 /** A right that is missing is told with all others; what else EC2 has against the machine is told here. */
-function toldOf(subject: string, what: string, signals: readonly Signal[]): Finding {
+function toldOf({ name }: AwsSettings, subject: string, what: string, signals: readonly Signal[]): Finding {
   const refused = signals.find(
     ({ action, verdict }) => action === 'ec2:RunInstances' && verdict === 'unknown',
   )
   if (!refused) return { severity: 'ok', subject, message: what }
-  const hint = 'Compare what it names with clouds.NAME in the configuration.'
+  const hint = `Compare what it names with clouds.${name} in the configuration.`
   return { severity: 'error', subject, message: `${what}: ${refused.said}`, hint }
 }
 

@@ -13,19 +13,27 @@ import { policyOf } from './policy.ts'
 import { type Signal, tryRight } from './signals.ts'
 import { type Simulation, simulate } from './simulate.ts'
 
+/** What was looked at before. */
+export interface Known {
+  caller: Caller
+  machines: MachinesLookedAt
+  /** The regions in which rights can be tried. */
+  answering: readonly string[]
+}
+
 /** Every right that is missing, at once, and one policy with exactly those. */
 export async function* lookAtRights(
   settings: AwsSettings,
-  caller: Caller,
-  machines: MachinesLookedAt,
+  known: Known,
   ctx: Context,
 ): AsyncIterable<Finding> {
+  const { caller, machines } = known
   const permissions = permissionsFor(settings.configuration)
   const [simulation, canary, bucket, tried] = await Promise.all([
     simulate(settings, caller, permissions, ctx),
     sendCanary(settings, caller.account, ctx),
     tryBucket(settings, ctx),
-    tryAll(settings, caller, machines, permissions, ctx),
+    tryAll(settings, known, permissions, ctx),
   ])
   const live = [machines.signals, canary.signals, bucket.signals, tried].flat()
   const signals = [...live, ...ofSimulation(simulation, settings)]
@@ -49,17 +57,16 @@ export async function* lookAtRights(
 
 async function tryAll(
   settings: AwsSettings,
-  { account }: Caller,
-  { imageId = nothing.image }: MachinesLookedAt,
+  { caller: { account }, machines: { imageId = nothing.image }, answering }: Known,
   permissions: readonly Permission[],
   ctx: Context,
 ): Promise<Signal[]> {
-  const { region: main, copyTo } = settings.configuration
+  const [main, ...others] = answering as [string, ...string[]]
   const needed = (action: string) => permissions.some((permission) => permission.action === action)
   const inMain = [...looksIn(settings.clients(main)), ...dryRunsOnNothing(settings.clients(main), account)]
   const all = [
     ...inMain.map((probe) => ({ probe, region: main })),
-    ...copyTo.flatMap((region) => {
+    ...others.flatMap((region) => {
       const clients = settings.clients(region)
       const copy = copyDryRun(clients, imageId, main)
       const by = imageId === nothing.image ? 'dry run on nothing' : copy.by

@@ -24,13 +24,29 @@ export async function lookAtGroups(
   ctx: Context,
 ): Promise<Told> {
   if (ids.length === 0) return await lookAtDefaultGroup(settings, region, subnets, ctx)
-  const groups = await groupsOf(settings, region, { GroupIds: [...ids] }, ctx)
+  // By a filter: asked for by their ids, one that is not there would hide all others.
+  const Filters = [{ Name: 'group-id', Values: [...ids] }]
+  const groups = await groupsOf(settings, region, { Filters }, ctx)
+  const lacking = ids.filter((id) => !groups.some(({ GroupId }) => GroupId === id))
+  if (lacking.length > 0) {
+    const hint = `Correct ${keyFor(settings, 'securityGroups', region)}; there are: aws ec2 describe-security-groups --region ${region} --query 'SecurityGroups[].[GroupId,VpcId,GroupName]' --output text`
+    return { severity: 'error', message: `${region} has no ${lacking.join(' and no ')}`, hint }
+  }
   const foreign = groups.find(({ VpcId }) => subnets.some((subnet) => subnet.VpcId !== VpcId))
   if (foreign) {
     const message = `${foreign.GroupId} is of ${foreign.VpcId}, and the subnets are of ${subnets[0]?.VpcId}`
     return { severity: 'error', message, hint: 'Name subnets and security groups of one VPC.' }
   }
   return whetherOpen(region, groups)
+}
+
+/** Where in the configuration a region's own are named. */
+export function keyFor(
+  { name, configuration }: AwsSettings,
+  key: 'subnets' | 'securityGroups',
+  region: string,
+): string {
+  return `clouds.${name}.${key}${Array.isArray(configuration[key]) ? '' : `.${region}`}`
 }
 
 async function lookAtDefaultGroup(

@@ -6,9 +6,13 @@ import type { AwsSettings } from '../settings.ts'
 import { finding } from './finding.ts'
 
 /** Where images shall be public, whether the account lets them: new accounts do not. */
-export async function* lookAtSharing(settings: AwsSettings, ctx: Context): AsyncIterable<Finding> {
+export async function* lookAtSharing(
+  settings: AwsSettings,
+  regions: readonly string[],
+  ctx: Context,
+): AsyncIterable<Finding> {
   if (!settings.configuration.share.public) return
-  for (const region of settings.regions) {
+  for (const region of regions) {
     yield await finding(`public images in ${region}`, async () => {
       const { ec2 } = settings.clients(region)
       const { ImageBlockPublicAccessState: state } = await call(
