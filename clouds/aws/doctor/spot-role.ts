@@ -23,9 +23,9 @@ export async function* lookAtSpotRole(settings: AwsSettings, ctx: Context): Asyn
     } catch (error) {
       ctx.signal.throwIfAborted()
       const hint = `Once an account, by somebody with rights on IAM: ${makingSpotRole}`
-      if (/^NoSuchEntity/.test(awsErrorName(error)))
+      if (awsErrorName(error).startsWith('NoSuchEntity'))
         return { severity: 'warning', message: `the account has no ${spotRole}`, hint }
-      if (!/^AccessDenied/.test(awsErrorName(error))) throw error
+      if (!awsErrorName(error).startsWith('AccessDenied')) throw error
       const message = `whether the account has ${spotRole} is not known: iam:GetRole is not allowed`
       return { severity: 'warning', message, hint: `${hint} (it says so when it is there already)` }
     }
