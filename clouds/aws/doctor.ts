@@ -10,6 +10,7 @@ import { lookAtQuotas } from './doctor/quotas.ts'
 import { lookAtRegions } from './doctor/regions.ts'
 import { lookAtRights } from './doctor/rights.ts'
 import { lookAtSharing } from './doctor/sharing.ts'
+import { lookAtSpotRole } from './doctor/spot-role.ts'
 import type { AwsSettings } from './settings.ts'
 
 /** Beyond this the ends of leases mean something else to us than to AWS; at five minutes signatures are refused. */
@@ -34,6 +35,7 @@ export async function* doctor(settings: AwsSettings, ctx: Context): AsyncIterabl
   if (caller.skewMs !== undefined) yield toldOfClock(caller.skewMs)
   const machines = await lookAtMachines(settings, ctx)
   yield* machines.findings
+  yield* lookAtSpotRole(settings, ctx)
   yield* lookAtQuotas(settings, machines.instanceTypes, ctx)
   const { findings, answering } = await lookAtRegions(settings, ctx)
   yield* findings

@@ -24,7 +24,7 @@ export function chooseRelease(state: FactoryState, name: string | undefined): Re
   const known = state.releases.map(({ release }) => release)
   throw new FactoryError({
     code: 'release-unknown',
-    message: name === undefined ? 'there is no release yet' : `there is no release ${name}`,
+    message: known.length === 0 ? 'there is no release yet' : `there is no release ${name}`,
     hint:
       known.length === 0
         ? 'Make the first one with: factory release'

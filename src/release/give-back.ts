@@ -42,7 +42,7 @@ export async function giveBack(
       await withRetries('giving back', budgets.giveBack, ctx, () => pool.release(leaseId, ctx))
       given = true
       scope.journal.append({ type: 'lease-released', release: scope.release, leaseId })
-      return { result: undefined, summary: `gave ${leaseId} back to ${cloud}` }
+      return { result: undefined, summary: summaryOf(scope, cloud, leaseId) }
     })
   } catch (error) {
     if (isFenced(scope.signal)) return
@@ -122,6 +122,13 @@ async function giveBackQuietly(parts: EngineParts, { lease, cloud }: LeaseState)
     if (parts.signal.aborted) throw error
     warnRented(parts, { arch, cloud }, leaseId, error)
   }
+}
+
+/** What never came is not given back; that nothing of it is there is known now all the same. */
+function summaryOf({ journal }: EngineParts, cloud: string, leaseId: string): string {
+  const known = journal.state().leases.find(({ lease }) => lease.id === leaseId)
+  if (known && !known.ref && !known.found) return `nothing of ${leaseId} is rented from ${cloud}`
+  return `gave ${leaseId} back to ${cloud}`
 }
 
 /** The last words of a machine that failed, before they go with it; into the log, for they are the machine's own. */

@@ -11,7 +11,14 @@ import { refusedWith } from '#test/servers/aws-front/effects.ts'
 import { type PolicyDocument, allowAll } from '#test/servers/aws-front/policy.ts'
 import { awsForTests } from '#test/servers/aws-test.ts'
 import { createAwsBuildersFixture } from './aws-builders-fixture.ts'
-import { everything, findings, letSshIn, letSshInEverywhere, missing } from './aws-doctor-findings.ts'
+import {
+  everything,
+  findings,
+  letSshIn,
+  letSshInEverywhere,
+  missing,
+  withoutActions,
+} from './aws-doctor-findings.ts'
 
 const aws = awsForTests()
 
@@ -198,6 +205,30 @@ describe('the account', () => {
     expect(elsewhere).toHaveLength(2)
     const looks = front.requests.filter(({ region }) => region === 'af-south-1')
     expect(new Set(looks.map(({ action }) => action))).toEqual(new Set(['DescribeImages']))
+  })
+
+  test('the role for spot machines is looked at where they are asked for, also by who may not look', async () => {
+    await using front = await aws.front()
+    await using fixture = await createAwsBuildersFixture(front.endpoint)
+    const told = async (change: object) => {
+      const found = await findings(fixture.settings(change))
+      return found.find(({ subject }) => subject === 'role for spot machines')
+    }
+    const command = 'aws iam create-service-linked-role --aws-service-name spot.amazonaws.com'
+    const warning = { severity: 'warning', hint: expect.stringContaining(command) }
+    const spot = 'first'
+    expect(await told({ spot })).toMatchObject({ severity: 'ok' })
+    front.settings.spotRole = 'missing'
+    expect(await told({ spot })).toMatchObject({
+      ...warning,
+      message: 'the account has no AWSServiceRoleForEC2Spot',
+    })
+    expect(await told({})).toBeUndefined()
+    front.settings.policy = withoutActions(fixture.settings(everything), ['iam:GetRole'])
+    expect(await told({ spot })).toMatchObject({
+      ...warning,
+      message: expect.stringContaining('is not known: iam:GetRole is not allowed'),
+    })
   })
 
   test('a quota that leaves too few processors is told with the command that asks for more', async () => {

@@ -56,7 +56,11 @@ describe('rights', () => {
       expect(found).toContainEqual({
         severity: 'ok',
         subject: 'rights',
-        message: expect.stringContaining(`${count} of ${count} are there`),
+        message: expect.stringMatching(
+          new RegExp(
+            `^${count} of ${count} rights are there: \\d+ tried, \\d+ asked for as dry runs(, \\d+ as IAM says)?$`,
+          ),
+        ),
       })
       expect(found.filter(({ severity }) => severity !== 'ok')).toEqual([])
     },
@@ -107,6 +111,25 @@ describe('rights', () => {
     expect(found.find(({ message }) => message.startsWith('cannot be tried'))).toMatchObject({
       severity: 'warning',
       hint: expect.stringContaining('iam:SimulatePrincipalPolicy'),
+    })
+  })
+
+  test('rights that nobody can say anything of are counted, and then not all is well', async () => {
+    await using front = await aws.front()
+    await using fixture = await createAwsBuildersFixture(front.endpoint)
+    const settings = fixture.settings(everything)
+    const refused = { code: 'ServiceUnavailable', message: 'it is closed', status: 400 }
+    front.inject({ action: 'SimulatePrincipalPolicy', effect: refusedWith(refused) })
+    const rights = (await findings(settings)).filter(({ subject }) => subject === 'rights')
+    const [named, counts] = rights
+    const unknown = named!.message.replace('cannot be tried: ', '').split(', ').length
+    const all = permissionsFor(settings.configuration).length
+    expect(rights).toHaveLength(2)
+    expect(counts).toMatchObject({
+      severity: 'warning',
+      message: expect.stringMatching(
+        new RegExp(`^${all - unknown} of ${all} rights .*; ${unknown} could not be tried, see above$`),
+      ),
     })
   })
 

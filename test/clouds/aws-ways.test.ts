@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { freezeRequest } from '#clouds/aws/builders/freeze.ts'
 import { marksOf } from '#clouds/aws/tags.ts'
 import { gather, testContext } from '#test/contract/shared.ts'
+import { allowAll } from '#test/servers/aws-front/policy.ts'
 import { awsForTests } from '#test/servers/aws-test.ts'
 import { baseImages } from '#test/servers/moto-tree.ts'
 import { type AwsBuildersFixture, createAwsBuildersFixture } from './aws-builders-fixture.ts'
@@ -104,6 +105,28 @@ test('when there is no capacity anywhere the failure says so once for all, and n
   front.forgetRequests()
   await fixture.pool(change).release(lease.id, ctx)
   expect(await gather(fixture.pool().find(fixture.owner, ctx))).toEqual([])
+})
+
+test('an account without the role for spot machines is told how it is made, at the first request', async () => {
+  await using front = await aws.front()
+  await using fixture = await createAwsBuildersFixture(front.endpoint)
+  front.settings.spotRole = 'missing'
+  const deny = { Effect: 'Deny', Action: 'iam:CreateServiceLinkedRole', Resource: '*' } as const
+  front.settings.policy = { Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }, deny] }
+  const lease = fixture.newLease()
+  const rent = () => fixture.pool({ spot: 'first' }).acquire(fixture.spec, lease, testContext())
+  await expect(rent()).rejects.toMatchObject({
+    code: 'aws-spot-role',
+    class: 'permission',
+    message: expect.stringContaining('ServiceLinkedRoleCreationNotPermitted'),
+    hint: expect.stringContaining('aws iam create-service-linked-role --aws-service-name spot.amazonaws.com'),
+  })
+  expect(front.requests.filter(({ action }) => action === 'RunInstances')).toHaveLength(1)
+
+  front.settings.policy = allowAll
+  await rent()
+  expect(await fixture.machines(lease)).toMatchObject([{ InstanceLifecycle: 'spot' }])
+  expect(front.settings.spotRole).toBe('there')
 })
 
 test('the marks stand on machine, volume and network interface, and are found there page by page', async () => {

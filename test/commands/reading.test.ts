@@ -86,6 +86,15 @@ test.each([
   expect(stderr).toContain(release)
 })
 
+test('before the first release, one that is named is missing for that reason', async () => {
+  await using workspace = await makeWorkspace({ 'factory.yaml': configuration })
+  for (const words of [['status'], ['status', 'no-such']]) {
+    const { exitCode, stderr } = await factory(workspace, ...words)
+    expect(exitCode).toBe(2)
+    expect(stderr).toMatch(/^error: there is no release yet \[release-unknown\]\n.*factory release/)
+  }
+})
+
 describe('factory logs', () => {
   const directory = `.factory/releases/${release}/x86_64`
 

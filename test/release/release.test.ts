@@ -68,6 +68,13 @@ test('without capacity in one cloud the next one in the list is asked, and the f
   expect(result.outcome).toBe('done')
   const asked = factory.world.calls.filter((call) => call.includes('aarch64 build'))
   expect(asked.map((call) => call.split(' ')[1])).toEqual(['lab', 'spare'])
+  const given = factory.world.events.flatMap((event) =>
+    event.type === 'step-finished' && event.arch === 'aarch64' && event.step === 'give-back'
+      ? [event.summary]
+      : [],
+  )
+  expect(given[0]).toMatch(/^nothing of aarch64-\w+ is rented from lab$/)
+  expect(given[1]).toMatch(/^gave aarch64-\w+ back to spare$/)
   expect(factory.state().leases.filter(({ released }) => !released)).toEqual([])
 })
 

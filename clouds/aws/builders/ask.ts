@@ -10,6 +10,7 @@ import type { LeaseRecord } from './lease-record.ts'
 import { type Machine, machineFrom } from './machines.ts'
 import { runRequest } from './run-request.ts'
 import type { AwsSettings } from '../settings.ts'
+import { withSpotRole } from './spot-role.ts'
 
 export interface Asking {
   record: LeaseRecord
@@ -82,7 +83,7 @@ async function ask(
       throw unreadable(region)
     } catch (caught) {
       ctx.signal.throwIfAborted()
-      const error = asFactoryError(caught)
+      const error = withSpotRole(asFactoryError(caught))
       if (tries === 1 && isRefusal(error)) throw error
       const made = await lostMachine(settings, region, lease.id, error, ctx).catch(undecided)
       if (made) {

@@ -143,7 +143,7 @@ const looks: readonly Permission[] = [
     optional: true,
   },
   { action: 'iam:SimulatePrincipalPolicy', why: 'for the doctor: what cannot be tried', optional: true },
-  { action: 'iam:GetRole', why: 'for the doctor: which role this is', optional: true },
+  { action: 'iam:GetRole', why: 'for the doctor: which roles there are', optional: true },
 ]
 
 function when(is: boolean, permissions: readonly Permission[]): readonly Permission[] {

@@ -49,7 +49,12 @@ export async function* lookAtRights(
   const unknown = judged.filter(({ verdict }) => verdict === 'unknown')
   if (unknown.length > 0) yield uncertain(unknown)
   if (missing.length + doubtful.length > 0) yield pastePolicy(settings, missing, doubtful)
-  else yield { severity: 'ok', subject: 'rights', message: counted(judged) }
+  else
+    yield {
+      severity: unknown.length > 0 ? 'warning' : 'ok',
+      subject: 'rights',
+      message: counted(judged),
+    }
   for (const { left } of [canary, bucket])
     if (left !== undefined)
       yield { severity: 'warning', subject: 'canary', message: `could not remove ${left}` }
@@ -108,9 +113,19 @@ function pastePolicy(
   return { severity, subject: 'rights', message, paste: policyOf(settings, [...missing, ...doubtful]) }
 }
 
-/** `34 of 34 (call 14, dry run 9, simulation 11)` */
+/** `34 of 34 rights are there: 14 tried, 9 asked for as dry runs, 11 as IAM says` */
 function counted(judged: readonly Judgement[]): string {
   const granted = judged.filter(({ verdict }) => verdict === 'granted')
-  const ways = [...Map.groupBy(granted, ({ how }) => how)].map(([how, group]) => `${how} ${group.length}`)
-  return `${granted.length} of ${judged.length} are there (${ways.join(', ')})`
+  const unknown = judged.filter(({ verdict }) => verdict === 'unknown').length
+  const ways = Map.groupBy(granted, ({ how }) => wayOf[how as Signal['by']])
+  const counts = [...ways].map(([way, group]) => `${group.length} ${way}`).join(', ')
+  const rest = unknown === 0 ? '' : `; ${unknown} could not be tried, see above`
+  return `${granted.length} of ${judged.length} rights are there: ${counts}${rest}`
+}
+
+const wayOf: Record<Signal['by'], string> = {
+  call: 'tried',
+  'dry run': 'asked for as dry runs',
+  'dry run on nothing': 'asked for as dry runs',
+  simulation: 'as IAM says',
 }

@@ -67,7 +67,8 @@ function contextOf(parameters: Parameters): Record<string, string> {
   )
 }
 
-function queryAnswer(action: string, namespace: string, content: Node): Answer {
+/** As the services answer that are asked by a query form. */
+export function queryAnswer(action: string, namespace: string, content: Node): Answer {
   const body = buildXml(`${action}Response`, namespace, {
     [`${action}Result`]: content,
     ResponseMetadata: { RequestId: randomUUID() },

@@ -5,6 +5,7 @@ import { readLaunch } from './launch-request.ts'
 import type { LaunchRequest } from './launch-request.ts'
 import { createTagsParameters, fingerprint } from './query.ts'
 import { Refusal } from './refusal.ts'
+import { needSpotRole } from './spot-role.ts'
 import { idempotentMismatch } from './tokens.ts'
 import { born } from './world.ts'
 import type { World } from './world.ts'
@@ -64,6 +65,7 @@ async function start(
   launch: LaunchRequest,
   parameters: Readonly<Record<string, string>>,
 ): Promise<string> {
+  if (launch.market === 'spot') needSpotRole(world)
   needCapacity(world, launch)
   const answer = await world.upstream.ec2(region, 'RunInstances', launch.forMoto)
   const [made] = items(answer['instancesSet'])

@@ -20,6 +20,7 @@ import { runInstances } from './instances.ts'
 import { getServiceQuota } from './quotas.ts'
 import { getImageBlockPublicAccessState, modifyImageAttribute } from './sharing.ts'
 import { deleteSnapshot, describeSnapshots } from './snapshots.ts'
+import { getRole } from './spot-role.ts'
 import { describeAddresses, describeNetworkInterfaces, describeVolumes } from './volumes-and-addresses.ts'
 
 /** What the front does, checks or completes itself, by service and action; everything else is the emulator's. */
@@ -30,6 +31,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   'ebs ListSnapshotBlocks': listSnapshotBlocks,
   'ebs GetSnapshotBlock': getSnapshotBlock,
   'iam SimulatePrincipalPolicy': simulatePrincipalPolicy,
+  'iam GetRole': getRole,
   'sts GetCallerIdentity': getCallerIdentity,
   'ec2 RunInstances': runInstances,
   'ec2 TerminateInstances': terminateInstances,

@@ -23,6 +23,8 @@ export interface FrontSettings {
   failingCopies: string[]
   /** How imports end; `deleting` and `cancelling` become `deleted` and `cancelled` by themselves. */
   importOutcome: { status: ImportTask['status']; statusMessage: string }
+  /** The role of spot machines: accounts that never had one lack it. */
+  spotRole: 'there' | 'missing'
   /** Whether images may be made public. */
   publicImages: 'unblocked' | 'block-new-sharing'
   /** `ec2/L-1216C47A` → value; what is not here does not exist. */
@@ -46,6 +48,7 @@ export function defaultSettings(): FrontSettings {
     hypervisor: undefined,
     failingCopies: [],
     importOutcome: { status: 'completed', statusMessage: '' },
+    spotRole: 'there',
     publicImages: 'unblocked',
     quotas: {},
     pageSize: undefined,
