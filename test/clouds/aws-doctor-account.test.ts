@@ -167,7 +167,7 @@ describe('the account', () => {
     expect(await findings(settings)).toContainEqual({
       severity: 'ok',
       subject: 'security groups in us-east-1',
-      message: `${group} let SSH in`,
+      message: `${group} lets SSH in`,
     })
   })
 
