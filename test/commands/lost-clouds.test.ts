@@ -34,12 +34,12 @@ test.each(['adopt', 'reap'])(
     expect(stdout).toBe('')
     expect(stderr).toMatch(/^Could not look into: amazon\. /)
     expect(stderr).toContain('[aws-credentials]')
-    expect(stderr.match(/aws sso login/g)).toHaveLength(1)
+    expect(stderr.match(/Run aws configure/g)).toHaveLength(1)
     expect(stderr).not.toMatch(/nothing/i)
 
     const told = await run('--json')
     expect(told.exitCode).toBe(1)
-    expect(told.stdout).toContain('aws sso login')
+    expect(told.stdout).toContain('Run aws configure')
     expect(() => void JSON.parse(told.stdout)).not.toThrow()
   },
 )
