@@ -8,9 +8,8 @@ import { instanceType, priceTable } from './price-table.ts'
 export const awsArchitectures = ['x86_64', 'aarch64'] as const
 
 const region = z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'is no AWS region, like us-east-1')
-const dayMs = 86_400_000
 /** Ten years: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EnableImageDeprecation.html */
-const latestDeprecationDays = 3650
+const latestDeprecation = '3650d'
 
 const identifier = (prefix: string) =>
   z.string().regex(new RegExp(`^${prefix}-[0-9a-f]{8,17}$`), `is no id like ${prefix}-0123456789abcdef0`)
@@ -143,8 +142,8 @@ const keys = z.strictObject({
   deprecateAfter: z
     .string()
     .refine(
-      (text) => (parseDuration(text) ?? 0) > 0 && parseDuration(text)! <= latestDeprecationDays * dayMs,
-      `is no duration up to ${latestDeprecationDays}d, which AWS takes as the most: write a number and h or d, like "90d"`,
+      (text) => (parseDuration(text) ?? 0) > 0 && parseDuration(text)! <= parseDuration(latestDeprecation)!,
+      `is no duration up to ${latestDeprecation}, which AWS takes as the most: write a number and h or d, like "90d"`,
     )
     .optional()
     .describe(

@@ -3,10 +3,8 @@ import { parseDuration } from '#src/units.ts'
 import type { AwsConfiguration } from './config.ts'
 import { partitionOf } from './partition.ts'
 
-const dayMs = 86_400_000
-
 /** A day under the two years from its making that AWS takes for a public image: one that is copied is some hours old. */
-const latestPublicDays = 729
+const latestForPublic = '729d'
 
 /** Tells zod of every setting that another one makes impossible. */
 export function refuseContradictions(configuration: AwsConfiguration, found: z.RefinementCtx): void {
@@ -21,8 +19,8 @@ export function refuseContradictions(configuration: AwsConfiguration, found: z.R
     if (here === there) continue
     refuse(['copyTo', index], `is in ${there} and ${region} in ${here}: no image can be copied between them`)
   }
-  if (share.public && parseDuration(deprecateAfter ?? '0s')! > latestPublicDays * dayMs) {
-    const rule = `is too long for public images, at most ${latestPublicDays}d: AWS deprecates them after two years`
+  if (share.public && parseDuration(deprecateAfter ?? '0s')! > parseDuration(latestForPublic)!) {
+    const rule = `is too long for public images, at most ${latestForPublic}: AWS deprecates them after two years`
     refuse(['deprecateAfter'], rule)
   }
   refuseForeignRegions(configuration, found)

@@ -1,4 +1,5 @@
 import { fromNodeProviderChain } from '@aws-sdk/credential-providers'
+import { quoteWord } from '#src/builder/quote.ts'
 import { FactoryError } from '#src/errors.ts'
 import { awsErrorName } from './failures.ts'
 
@@ -61,13 +62,14 @@ const silent = { debug() {}, info() {}, warn() {}, error() {} }
 /** Where the chain has come to its end it only says so; why depends on what there is. */
 function noCredentials(profile: string | undefined, error: unknown): unknown {
   if (!(error instanceof Error && /from any providers/.test(error.message))) return error
-  const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret } = process.env
+  const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_PROFILE } = process.env
+  const named = profile ?? AWS_PROFILE
   const facts = { code: 'aws-credentials', class: 'permission', cause: error } as const
-  if (profile !== undefined) {
+  if (named !== undefined) {
     return new FactoryError({
       ...facts,
-      message: `~/.aws/config and ~/.aws/credentials have no profile ${profile} with credentials`,
-      hint: `See which there are: aws configure list-profiles; make it: aws configure --profile ${profile}`,
+      message: `~/.aws/config and ~/.aws/credentials have no profile ${named} with credentials`,
+      hint: `See which there are: aws configure list-profiles; make it: aws configure --profile ${quoteWord(named)}`,
     })
   }
   if (id !== undefined && secret === undefined) {

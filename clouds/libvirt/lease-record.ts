@@ -1,6 +1,4 @@
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
-import { syncDirectory } from '#src/sync-directory.ts'
+import { forgetLeaseFile, readLeaseFile, writeLeaseFile } from '#clouds/lease-file.ts'
 import type { LibvirtSettings } from './settings.ts'
 
 /**
@@ -13,11 +11,7 @@ export async function recordRegion(
   leaseId: string,
   region: string,
 ): Promise<void> {
-  await mkdir(directory(settings), { recursive: true, mode: 0o700 })
-  const file = join(directory(settings), leaseId)
-  await writeSynced(`${file}.part`, region)
-  await rename(`${file}.part`, file)
-  for (const place of [directory(settings), settings.stateDirectory]) await syncDirectory(place)
+  await writeLeaseFile(settings.stateDirectory, leaseId, region)
 }
 
 /** The region of a lease; undefined when nothing was rented for it from here, and empty when it was and a power cut took the name. */
@@ -25,7 +19,7 @@ export async function recordedRegion(
   settings: LibvirtSettings,
   leaseId: string,
 ): Promise<string | undefined> {
-  const written = await readFile(join(directory(settings), leaseId), 'utf8').catch(() => undefined)
+  const written = await readLeaseFile(settings.stateDirectory, leaseId)
   return written?.replaceAll('\0', '')
 }
 
@@ -34,18 +28,7 @@ export function mayBeRentedIn(region: string, recorded: string, settings: Libvir
   return region === recorded || !settings.hypervisors.some((each) => each.region === recorded)
 }
 
-/** Forgets a lease that was given back, also what was being written when its factory was killed. */
-export async function forgetRegion(settings: LibvirtSettings, leaseId: string): Promise<void> {
-  const file = join(directory(settings), leaseId)
-  for (const each of [file, `${file}.part`]) await rm(each, { force: true })
-}
-
-async function writeSynced(path: string, content: string): Promise<void> {
-  await using file = await open(path, 'w', 0o600)
-  await file.writeFile(content)
-  await file.sync()
-}
-
-function directory({ stateDirectory }: LibvirtSettings): string {
-  return join(stateDirectory, 'leases')
+/** Forgets a lease that was given back. */
+export async function forgetRegion({ stateDirectory }: LibvirtSettings, leaseId: string): Promise<void> {
+  await forgetLeaseFile(stateDirectory, leaseId)
 }

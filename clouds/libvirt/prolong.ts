@@ -1,5 +1,5 @@
+import { leaseGone } from '#clouds/lease-gone.ts'
 import type { Context } from '#src/context.ts'
-import { FactoryError } from '#src/errors.ts'
 import type { Hypervisor } from './hypervisor.ts'
 import { latest, marksNamespace, marksToElement } from './lease-marks.ts'
 import { prolongedMark, prolongedUntil } from './lease-names.ts'
@@ -49,14 +49,4 @@ async function writeMetadata(
     const gone = isNotFound(error) || !(await describeMachine(hypervisor, domain, ctx))
     throw gone ? leaseGone(marks.lease, error) : error
   }
-}
-
-export function leaseGone(leaseId: string, cause?: unknown): FactoryError {
-  return new FactoryError({
-    code: 'lease-gone',
-    message: `the machine of the lease ${leaseId} is not there any more, so its lease cannot be prolonged`,
-    hint: 'Run factory release again: it rents another one.',
-    class: 'infra',
-    cause,
-  })
 }

@@ -54,9 +54,9 @@ async function reapCloud(cloud: Cloud, options: ReapOptions, ctx: Context): Prom
     const { groups: second, failure: again } = await lookAt(cloud, options, ctx)
     if (again !== undefined && failure === undefined) reaped.push(failed(cloud, again))
     for (const marked of over) {
-      const again = second.find(({ name }) => name === marked.name)
-      if (!again) continue
-      reaped.push(...(isOver(again, ctx) ? await remove(cloud, again, ctx) : leave(cloud, again)))
+      const group = second.find(({ name }) => name === marked.name)
+      if (!group) continue
+      reaped.push(...(isOver(group, ctx) ? await remove(cloud, group, ctx) : leave(cloud, group)))
     }
   } catch (error) {
     ctx.signal.throwIfAborted()

@@ -118,12 +118,19 @@ describe('credentials that are not there', () => {
     )
 
   test('a profile that does not exist is named', async () => {
-    cloud = await fixture.open({ profile: 'nosuch' })
+    cloud = await fixture.open({ profile: 'no such' })
     expect(await refusalOf()).toMatchObject({
       code: 'aws-credentials',
-      message: expect.stringContaining('no profile nosuch'),
-      hint: expect.stringContaining('aws configure --profile nosuch'),
+      message: expect.stringContaining('no profile no such'),
+      hint: expect.stringContaining(`aws configure --profile 'no such'`),
     })
+  })
+
+  test('so is one that only the environment names', async () => {
+    process.env['AWS_PROFILE'] = 'nosuch'
+    onTestFinished(() => void delete process.env['AWS_PROFILE'])
+    cloud = await fixture.open()
+    expect((await refusalOf())?.message).toContain('no profile nosuch')
   })
 
   test('half of a pair in the environment, and nothing at all, are told apart', async () => {

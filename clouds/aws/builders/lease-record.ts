@@ -1,7 +1,5 @@
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { z } from 'zod'
-import { syncDirectory } from '#src/sync-directory.ts'
+import { forgetLeaseFile, readLeaseFile, writeLeaseFile } from '#clouds/lease-file.ts'
 import type { AwsSettings } from '../settings.ts'
 
 const frozenRequest = z.object({
@@ -30,41 +28,28 @@ const leaseRecord = z.object({
 export type FrozenRequest = z.infer<typeof frozenRequest>
 export type LeaseRecord = z.infer<typeof leaseRecord>
 
-/** Remembers a lease before anything is asked for; durable, as the machine is. Losing it costs a search and nothing else. */
+/** Remembers a lease before anything is asked for. Losing it costs a search and nothing else. */
 export async function writeRecord(
-  settings: AwsSettings,
+  { stateDirectory }: AwsSettings,
   leaseId: string,
   record: LeaseRecord,
 ): Promise<void> {
-  await mkdir(directory(settings), { recursive: true, mode: 0o700 })
-  const file = join(directory(settings), leaseId)
-  await writeSynced(`${file}.part`, JSON.stringify(record))
-  await rename(`${file}.part`, file)
-  for (const place of [directory(settings), settings.stateDirectory]) await syncDirectory(place)
+  await writeLeaseFile(stateDirectory, leaseId, JSON.stringify(record))
 }
 
 /** The record of a lease; undefined when there is none that can be read. */
-export async function readRecord(settings: AwsSettings, leaseId: string): Promise<LeaseRecord | undefined> {
+export async function readRecord(
+  { stateDirectory }: AwsSettings,
+  leaseId: string,
+): Promise<LeaseRecord | undefined> {
   try {
-    const written = await readFile(join(directory(settings), leaseId), 'utf8')
-    return leaseRecord.safeParse(JSON.parse(written)).data
+    return leaseRecord.safeParse(JSON.parse((await readLeaseFile(stateDirectory, leaseId)) ?? '')).data
   } catch {
     return undefined
   }
 }
 
-/** Forgets a lease that was given back, also what was being written when its factory was killed. */
-export async function forgetRecord(settings: AwsSettings, leaseId: string): Promise<void> {
-  const file = join(directory(settings), leaseId)
-  for (const each of [file, `${file}.part`]) await rm(each, { force: true })
-}
-
-async function writeSynced(path: string, content: string): Promise<void> {
-  await using file = await open(path, 'w', 0o600)
-  await file.writeFile(content)
-  await file.sync()
-}
-
-function directory({ stateDirectory }: AwsSettings): string {
-  return join(stateDirectory, 'leases')
+/** Forgets a lease that was given back. */
+export async function forgetRecord({ stateDirectory }: AwsSettings, leaseId: string): Promise<void> {
+  await forgetLeaseFile(stateDirectory, leaseId)
 }

@@ -1,6 +1,6 @@
 import { CreateTagsCommand } from '@aws-sdk/client-ec2'
+import { leaseGone } from '#clouds/lease-gone.ts'
 import type { Context } from '#src/context.ts'
-import { FactoryError } from '#src/errors.ts'
 import { call } from '../call.ts'
 import { isNotFound } from '../failures.ts'
 import { rentedThings } from './find-rented.ts'
@@ -74,14 +74,4 @@ async function tagAll(
 function endsBefore(marks: Partial<Marks>, expires: string): boolean {
   const end = Date.parse(marks['expires'] ?? '')
   return Number.isNaN(end) || end < Date.parse(expires)
-}
-
-function leaseGone(leaseId: string, cause?: unknown): FactoryError {
-  return new FactoryError({
-    code: 'lease-gone',
-    message: `the machine of the lease ${leaseId} is not there any more, so its lease cannot be prolonged`,
-    hint: 'Run factory release again: it rents another one.',
-    class: 'infra',
-    cause,
-  })
 }
