@@ -26,8 +26,14 @@ interface Machine extends AsyncDisposable {
 /** This machine with mounts of its own: a root that looks like a builder's, and a data disk when `diskBytes` says so. */
 async function machine(diskBytes: number): Promise<Machine> {
   const directory = await mkdtemp('/var/tmp/storage-')
-  const holder = spawn('unshare', ['-m', '--propagation', 'private', 'sleep', '600'], { stdio: 'ignore' })
-  await once(holder, 'spawn')
+  const holder = spawn(
+    'unshare',
+    ['-m', '--propagation', 'private', 'sh', '-c', 'echo here; exec sleep 600'],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  )
+  await once(holder.stdout, 'data')
   const enter = ['-t', String(holder.pid), '-m', '--']
   const run = async (script: string) => (await execa('nsenter', [...enter, 'bash', '-euc', script])).stdout
   let loop = ''
@@ -37,7 +43,6 @@ async function machine(diskBytes: number): Promise<Machine> {
     loop = (await execa('losetup', ['--find', '--show', image])).stdout.trim()
   }
   await run(`
-    until [ "$(readlink /proc/self/ns/mnt)" != "$(readlink /proc/${process.pid}/ns/mnt)" ]; do sleep 0.05; done
     for place in /run /tmp /var/lib /var/tmp; do mount -t tmpfs -o size=700m tmpfs $place; done
     mkdir -p /var/lib/containers
     echo old >/var/lib/containers/was-here
