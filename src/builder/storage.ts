@@ -19,7 +19,7 @@ export interface PreparedStorage {
 }
 
 const GiB = 1024 ** 3
-const diskSerial = 'factory-data'
+const usualDiskSerial = 'factory-data'
 const diskLabel = 'factory-data'
 /** What Copr's builders give these, after builds ran out of space there. */
 const runBytes = 3 * GiB
@@ -30,7 +30,7 @@ const swapBytes = 2 * GiB
 const limitMs = 10 * 60_000
 
 /**
- * Puts container storage, /var/tmp and our own directory onto the data disk (serial `factory-data`), or leaves them on
+ * Puts container storage, /var/tmp and our own directory onto the data disk (serial `factory-data`, or what the builder's cloud calls it), or leaves them on
  * the root file system where there is none, and checks that the budget fits before anything is built. Safe to call
  * again, also when a build has begun to fill the disk. Throws `disk-budget` (class disk-full) with the numbers when it does not fit.
  */
@@ -40,7 +40,8 @@ export async function prepareStorage(
   ctx: Context,
 ): Promise<PreparedStorage> {
   const numbers = [runBytes, tmpBytes, memoryBytes, swapBytes, budget.totalBytes].map(String)
-  const argv = bash(storageScript, diskLabel, diskSerial, dataDirectory, ...numbers)
+  const serial = builder.ref.dataDisk ?? usualDiskSerial
+  const argv = bash(storageScript, diskLabel, serial, dataDirectory, ...numbers)
   const { stdout } = await builder.exec(argv, { limitMs })
   const lines = stdout.split('\n')
   for (const line of lines) if (line.startsWith('note ')) ctx.log(printable(line.slice(5)))

@@ -17,6 +17,8 @@ export interface BuilderRef {
    * is replaced at the first login.
    */
   readonly hostKeyExposed?: boolean | undefined
+  /** Serial that the machine sees on its data disk, where the cloud does not let us call it `factory-data`. */
+  readonly dataDisk?: string | undefined
   /** What the machine is and what comes with it, by the hour; absent where machines have no prices. */
   readonly rates?: readonly Rate[] | undefined
 }

@@ -48,6 +48,7 @@ const builderRef = z.object({
   user: z.string(),
   hostPublicKey: z.string(),
   hostKeyExposed: z.boolean().optional(),
+  dataDisk: z.string().optional(),
   /** At the prices that the configuration had when the machine was rented; absent in old journals. */
   rates: z
     .array(

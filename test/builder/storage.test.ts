@@ -24,7 +24,7 @@ interface Machine extends AsyncDisposable {
 }
 
 /** This machine with mounts of its own: a root that looks like a builder's, and a data disk when `diskBytes` says so. */
-async function machine(diskBytes: number): Promise<Machine> {
+async function machine(diskBytes: number, serial = 'factory-data'): Promise<Machine> {
   const directory = await mkdtemp('/var/tmp/storage-')
   const holder = spawn(
     'unshare',
@@ -49,7 +49,7 @@ async function machine(diskBytes: number): Promise<Machine> {
     mount -t tmpfs tmpfs /sys/block
     mkdir -p /sys/block/other /sys/block/${loop.slice(5) || 'none'}
     echo something-else >/sys/block/other/serial
-    ${loop ? `echo factory-data >/sys/block/${loop.slice(5)}/serial` : ''}`)
+    ${loop ? `echo ${serial} >/sys/block/${loop.slice(5)}/serial` : ''}`)
   const exec: Builder['exec'] = async (argv) => {
     const result = await execa('nsenter', [...enter, ...argv], { reject: false })
     if (result.exitCode !== 0) throw new Error(result.stderr)
@@ -79,6 +79,14 @@ describe('storage of a builder', () => {
     )
     expect(new Set(devices.split('\n')).size).toBe(1)
     expect(await there.run('cat /var/lib/containers/was-here; stat -c %a /var/tmp')).toBe('old\n1777')
+    expect(ctx.lines.join('\n')).toContain('made a file system on /dev/loop')
+  })
+
+  test('lies on the disk whose serial the cloud made up', async () => {
+    await using there = await machine(3000 * MiB, '0735-a1b2c3d4-e5f6-4a')
+    const ctx = testContext()
+    const builder = { ...there.builder, ref: { ...there.builder.ref, dataDisk: '0735-a1b2c3d4-e5f6-4a' } }
+    await prepareStorage(builder, small, ctx)
     expect(ctx.lines.join('\n')).toContain('made a file system on /dev/loop')
   })
 
