@@ -94,18 +94,16 @@ async function inOrder(
   tried: Tried,
   ctx: Context,
 ): Promise<Host[]> {
+  const looks = await Promise.allSettled(
+    hosts.map((host) => withQuarantine(settings, host, ctx, () => checkHealth(settings, host, ctx))),
+  )
+  ctx.signal.throwIfAborted()
   const well: { host: Host; load: number }[] = []
-  const look = async (host: Host) => {
-    try {
-      const check = () => checkHealth(settings, host, ctx)
-      const { leases } = await withQuarantine(settings, host, ctx, check)
-      well.push({ host, load: loadOf(leases, leaseId) / host.slots })
-    } catch (error) {
-      ctx.signal.throwIfAborted()
-      tried.failures.push(asFactoryError(error))
-    }
+  for (const [index, look] of looks.entries()) {
+    const host = hosts[index]!
+    if (look.status === 'rejected') tried.failures.push(asFactoryError(look.reason))
+    else well.push({ host, load: loadOf(look.value.leases, leaseId) / host.slots })
   }
-  await Promise.all(hosts.map(look))
   return well
     .toSorted((a, b) => a.load - b.load || rank(a.host, leaseId) - rank(b.host, leaseId))
     .map(({ host }) => host)
