@@ -1,5 +1,5 @@
 import { appendFile, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { architectureNames } from '#arch/index.ts'
 import { releaseManifest } from '#src/artifact/release-json.ts'
@@ -17,8 +17,10 @@ import {
   openAws,
 } from './aws.ts'
 import { bootByHand } from './boot-by-hand.ts'
+import { type OtherHypervisor, openOtherHypervisor } from './other-hypervisor.ts'
+import { type StandingHosts, openStandingHosts, standingArchitectures } from './standing-hosts.ts'
 import { expectOnlyImages, killAgainAndAgain } from './kills.ts'
-import { type FactoryRun, type Workspace, openWorkspace } from './factory.ts'
+import { type FactoryRun, type LabFile, type Workspace, openWorkspace } from './factory.ts'
 
 beforeAll(async () => {
   await ensureLab((line) => process.stderr.write(`${line}\n`))
@@ -29,33 +31,40 @@ const chaos = { kills: 5, longestMs: 100_000 }
 
 describe('one button, four architectures, two clouds, pressed again after each of five kills', () => {
   let aws: AwsForWorkspace
+  let hosts: StandingHosts
+  let elsewhere: OtherHypervisor
   let workspace: Workspace
   let run: FactoryRun
 
   beforeAll(async () => {
     aws = await openAws()
-    workspace = await openWorkspace(aws.configure, aws.env)
+    hosts = await openStandingHosts()
+    elsewhere = await openOtherHypervisor()
+    const sites = [aws, hosts, elsewhere]
+    const configure = (file: LabFile) => {
+      for (const site of sites) site.configure(file)
+    }
+    workspace = await openWorkspace(configure, aws.env)
     await killAgainAndAgain(workspace, chaos, [], ({ exitCode, stderr }) =>
       expect(exitCode, `it was done before its kill: ${stderr}`).toBe(137),
     )
     run = await workspace.release([])
   })
   afterAll(async () => {
-    await workspace[Symbol.asyncDispose]()
-    await aws[Symbol.asyncDispose]()
+    for (const opened of [workspace, elsewhere, hosts, aws]) await opened?.[Symbol.asyncDispose]()
   })
 
-  const images = async (kind: string) => {
+  const images = async (cloud: string) => {
     const { stdout } = await workspace.factory('images', '--json')
     const all = JSON.parse(stdout) as Record<string, string | number>[]
-    return all.filter((image) => image['kind'] === kind)
+    return all.filter((image) => image['cloud'] === cloud)
   }
   const finished = () => run.events.find((event) => event.type === 'release-finished')
 
   test('ends with exit code 0 and four images in libvirt that booted and said who they are', async () => {
     expect(run.stderr).toBe('')
     expect(run.exitCode, JSON.stringify(run.events.filter(({ type }) => type === 'step-failed'))).toBe(0)
-    const listed = await images('libvirt')
+    const listed = await images('lab')
     expect(listed.map(({ arch }) => arch).toSorted()).toEqual(architectureNames.toSorted())
     for (const image of listed) {
       expect(image).toMatchObject({ verified: 'passed', state: 'candidate', kind: 'libvirt', cloud: 'lab' })
@@ -76,17 +85,29 @@ describe('one button, four architectures, two clouds, pressed again after each o
     expect(aws.host.bootedAmis).toEqual(expect.arrayContaining(booted))
   })
 
-  test('rented one machine for each build, and leaves exactly the images', async () => {
+  test('sends two of them to a second hypervisor, too, byte for byte', async () => {
+    const listed = await images('elsewhere')
+    expect(listed.map(({ arch }) => arch).toSorted()).toEqual([...standingArchitectures].toSorted())
+    for (const { name, sha256, verified } of listed) {
+      expect(verified).toBe('not verified')
+      expect(await fileHash(elsewhere.path(String(name)))).toBe(sha256)
+    }
+    const names = listed.flatMap(({ name }) => [name, `${name}.json`])
+    expect(await elsewhere.volumes()).toEqual(names.toSorted())
+  })
+
+  test('took one machine for each build, and leaves exactly the images', async () => {
     expect(await expectOnlyImages(workspace, architectureNames)).toBe(1)
     await expectOnlyAmis(
       aws,
       (await images('aws')).map(({ id }) => String(id)),
     )
     expect((await buildersOf(aws)).toSorted()).toEqual([...awsArchitectures].toSorted())
+    await hosts.expectEmpty()
   })
 
   test('publishes the very bytes that the builder made', async () => {
-    for (const image of await images('libvirt')) {
+    for (const image of await images('lab')) {
       const hash = await virshHash(String(image['name']))
       expect(hash, String(image['name'])).toBe(image['sha256'])
     }
@@ -126,7 +147,7 @@ describe('one button, four architectures, two clouds, pressed again after each o
 
   test('each image in libvirt starts with plain virsh, without the factory, and says its release on the console', async () => {
     const said = await Promise.all(
-      (await images('libvirt')).map((image) =>
+      (await images('lab')).map((image) =>
         bootByHand({
           arch: image['arch'] as never,
           volume: String(image['name']),
@@ -147,7 +168,10 @@ describe('one button, four architectures, two clouds, pressed again after each o
 
 async function virshHash(volume: string): Promise<string> {
   const { stdout: path } = await virsh(['vol-path', volume, '--pool', 'images'])
-  const { execa } = await import('execa')
-  const { stdout } = await execa('sha256sum', [join(path.trim())])
+  return await fileHash(path.trim())
+}
+
+async function fileHash(path: string): Promise<string> {
+  const { stdout } = await execa('sha256sum', [path])
   return stdout.split(' ')[0] ?? ''
 }
