@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { sshConfiguration } from '#clouds/ssh/config.ts'
@@ -18,8 +18,8 @@ const pace: Pace = { connectLimitMs: 2_000, lookEveryMs: 200, keeperSeconds: 1 }
 
 export interface SshFixture extends BuildersFixture {
   readonly hosts: readonly StandingHost[]
-  /** The keys of a lease, as the engine makes them. */
-  readonly access: Access
+  /** The keys of a lease, as the engine makes them; every lease has its own. */
+  accessOf(leaseId: string): Promise<Access>
   readonly stateDirectory: string
   /** An instance with other settings, of another factory when `change` says so. */
   openWith(change: Change): Promise<Cloud>
@@ -42,7 +42,7 @@ export async function createSshFixture(
     Array.from({ length: options.count ?? 1 }, () => startStandingHost(options.host)),
   )
   const directory = await mkdtemp(join(await secretsDirectory(), 'ssh-cloud-'))
-  const access = await makeAccess(join(directory, 'lease'))
+  const accessOf = (leaseId: string) => makeAccess(join(directory, 'keys', leaseId))
   const owner = `test-${randomBytes(4).toString('hex')}`
   const user = options.host?.user ?? 'root'
   const openWith = async (change: Change) => {
@@ -66,11 +66,13 @@ export async function createSshFixture(
       pace: { ...pace, ...change.pace },
     })
   }
+  await mkdir(join(directory, 'keys'))
+  const access = await accessOf('contract')
   const spec: BuilderSpec = { arch: 'x86_64', purpose: 'build', dataBytes: 0, leaseMs: 3_600_000, access }
   return {
     owner,
     hosts,
-    access,
+    accessOf,
     spec,
     stateDirectory: join(directory, 'state'),
     open: () => openWith({}),

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, copyFile, cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { randomUUID } from 'node:crypto'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { execa } from 'execa'
 import { type Access, makeAccess, secretsDirectory } from '#src/builder/keys.ts'
 import { freePort } from './free-port.ts'
@@ -30,6 +30,8 @@ export interface StandingHostOptions {
   arch?: string
   /** Who logs in; anybody but root gets a stand-in for sudo. */
   user?: string
+  /** Cgroup 2 alone, as current distributions have it: the root of it is a group of the host's own. */
+  cgroup2?: boolean
 }
 
 /** Places with a content of the host's own that outlives a reboot. */
@@ -46,6 +48,12 @@ mkdir -m 0755 /run/sshd /run/resolver
 echo 'nameserver 192.0.2.1' >/run/resolver/resolv.conf
 mount -t tmpfs -o mode=1777 tmpfs /tmp
 mount -t proc proc /proc
+if [ -n "$2" ]; then
+  mount -t tmpfs tmpfs /mnt
+  mkdir /mnt/groups
+  mount -t cgroup2 cgroup2 /mnt/groups
+  mount --bind /mnt/groups /sys/fs/cgroup
+fi
 mount --bind /etc/boot-id /proc/sys/kernel/random/boot_id
 /usr/sbin/sshd -D -e &
 wait
@@ -68,10 +76,11 @@ export async function startStandingHost(options: StandingHostOptions = {}): Prom
   const access = await makeAccess(join(secrets, 'keys'))
   const directory = await mkdtemp('/var/tmp/standing-')
   const port = await freePort()
+  const group = options.cgroup2 ? join(await cgroup2Root(), basename(directory)) : ''
   const at = (path: string) => join(directory, path)
   await furnish()
   let holder: ChildProcess | undefined
-  let init = 0
+  let firstProcess = 0
 
   async function furnish(): Promise<void> {
     for (const place of kept) await mkdir(at(place), { recursive: true })
@@ -117,10 +126,10 @@ export async function startStandingHost(options: StandingHostOptions = {}): Prom
 
   async function boot(): Promise<void> {
     await writeFile(at('etc/boot-id'), `${randomUUID()}\n`)
-    const own = ['--mount', '--pid', '--fork', '--propagation', 'private', '--']
-    holder = spawn('unshare', [...own, 'bash', '-c', initScript, 'host', directory], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    const own = ['unshare', '--mount', '--pid', '--cgroup', '--fork', '--propagation', 'private', '--']
+    const init = [...own, 'bash', '-c', initScript, 'host', directory, group]
+    const enter = 'set -e; [ -z "$1" ] || { mkdir -p "$1"; echo $$ >"$1/cgroup.procs"; }; shift; exec "$@"'
+    holder = spawn('bash', ['-c', enter, 'enter', group, ...init], { stdio: ['ignore', 'pipe', 'pipe'] })
     const said = { out: '', err: '' }
     holder.stdout!.on('data', (text) => (said.out += String(text)))
     const listening = Promise.withResolvers<void>()
@@ -130,18 +139,18 @@ export async function startStandingHost(options: StandingHostOptions = {}): Prom
     })
     holder.once('exit', () => listening.reject(new Error(`the host did not start: ${said.err}`)))
     await listening.promise
-    init = Number(said.out)
+    firstProcess = Number(said.out)
   }
 
   async function die(): Promise<void> {
     if (!holder || holder.exitCode !== null) return
     const ended = once(holder, 'exit')
-    process.kill(init, 'SIGKILL')
+    process.kill(firstProcess, 'SIGKILL')
     await ended
   }
 
   async function run(script: string): Promise<string> {
-    const enter = ['-t', String(init), '-m', '-p', '--', 'bash', '-euc', script]
+    const enter = ['-t', String(firstProcess), '-m', '-p', '-C', '--', 'bash', '-euc', script]
     return (await execa('nsenter', enter)).stdout
   }
 
@@ -166,9 +175,22 @@ export async function startStandingHost(options: StandingHostOptions = {}): Prom
     tellTruth: (tool) => rm(at(`usr/local/sbin/${tool}`)),
     async [Symbol.asyncDispose]() {
       await die()
+      if (group) await execa('find', [group, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', '+'])
       await execa('chattr', ['-R', '-f', '-i', directory], { reject: false })
       await rm(directory, { recursive: true, force: true })
       await rm(secrets, { recursive: true, force: true })
     },
   }
+}
+
+async function cgroup2Root(): Promise<string> {
+  const { stdout } = await execa('findmnt', [
+    '--noheadings',
+    '--list',
+    '--types',
+    'cgroup2',
+    '--output',
+    'TARGET',
+  ])
+  return stdout.split('\n')[0] ?? ''
 }

@@ -89,10 +89,10 @@ detach() {
   swapoff "$files/factory/swap" 2>/dev/null || :
   device=$(stat -c %d -- "$files") || return 0
   device=$(((device >> 8) & 0xfff)):$(((device & 0xff) | ((device >> 12) & 0xfff00)))
-  while read -r name inode where; do
+  while read -r name inode where _; do
     [ "$where" = "$device" ] || continue
     [ -z "$(find "$files" -xdev -inum "$inode" -print -quit)" ] || losetup --detach "$name"
-  done < <(losetup --list --noheadings --raw --output NAME,BACK-INO,BACK-MAJ:MIN 2>/dev/null)
+  done < <(losetup --list --noheadings --output NAME,BACK-INO,BACK-MAJ:MIN 2>/dev/null)
 }
 
 # Argument: lease id. Its keeper is dead, or calls this: nothing of the build runs any more. The lease file goes last.

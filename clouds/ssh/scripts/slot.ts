@@ -2,7 +2,7 @@ import { program } from './library.ts'
 
 /**
  * The first process of a slot, in its own mount, PID, IPC, UTS and (on cgroup 2) cgroup namespace. Arguments: directory,
- * lease id. The fixed paths that builds use become the slot's own; systemd is hidden, so that jobs stay in here; what others
+ * lease id, and its cgroup, where it has one. The fixed paths that builds use become the slot's own; systemd is hidden, so that jobs stay in here; what others
  * have below the directory is hidden too. It ends with its keeper, and with it the kernel ends every process of the build.
  */
 export const slotScript = program`
@@ -40,7 +40,12 @@ if [ -n "$resolver" ]; then
 fi
 mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs /dev/shm
 mount -t proc -o nosuid,nodev,noexec proc /proc
-if [ -n "\${3-}" ]; then mount -t cgroup2 -o nosuid,nodev,noexec cgroup2 /sys/fs/cgroup; fi
+if [ -n "\${3-}" ]; then
+  # The kernel mounts no cgroup 2 right on top of one, although this one has another root.
+  mkdir "$dir/files/groups"
+  mount -t cgroup2 -o nosuid,nodev,noexec cgroup2 "$dir/files/groups"
+  mount --bind "$dir/files/groups" /sys/fs/cgroup
+fi
 if command -v selinuxenabled >/dev/null && selinuxenabled; then
   restorecon -RF /var/lib/factory /var/lib/containers /var/tmp /tmp /root /run /dev/shm || :
 fi
