@@ -1,10 +1,15 @@
 import type { z } from 'zod'
 import { awsConfiguration } from './aws/config.ts'
+import { ibmConfiguration } from './ibm/config.ts'
 import { libvirtConfiguration } from './libvirt/config.ts'
 import type { Cloud, CloudKind } from './types.ts'
 
 /** What `clouds.<name>` of the configuration may say, by its `kind`; every schema carries that literal. */
-export const cloudConfigurations = { aws: awsConfiguration, libvirt: libvirtConfiguration } as const
+export const cloudConfigurations = {
+  aws: awsConfiguration,
+  ibm: ibmConfiguration,
+  libvirt: libvirtConfiguration,
+} as const
 
 export type CloudConfiguration = z.infer<(typeof cloudConfigurations)[CloudKind]>
 
@@ -25,6 +30,10 @@ export async function openCloud(
     case 'aws': {
       const { createAwsCloud } = await import('./aws/index.ts')
       return await createAwsCloud(name, configuration, settings)
+    }
+    case 'ibm': {
+      const { createIbmCloud } = await import('./ibm/index.ts')
+      return await createIbmCloud(name, configuration, settings)
     }
     case 'libvirt': {
       const { createLibvirtCloud } = await import('./libvirt/index.ts')
