@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CloudSettings } from '#clouds/index.ts'
 import type { Cloud } from '#clouds/types.ts'
+import { createBuilderPool } from './builders/pool.ts'
 import { openCall } from './call.ts'
 import type { IbmConfiguration } from './config.ts'
 import { readApiKey } from './credentials.ts'
@@ -23,6 +24,7 @@ export async function createIbmCloud(
     name,
     kind: 'ibm',
     async *doctor() {},
+    builders: createBuilderPool(settings),
     images: createImageStore(settings),
   }
 }

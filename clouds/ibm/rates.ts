@@ -17,10 +17,13 @@ export function machineRate({ prices }: Pick<IbmConfiguration, 'prices'>, profil
   return rate(profile, priced(prices, prices.machineHour[profile]))
 }
 
-/** The hours of what comes with a machine: volumes of so many GB together, and a floating IP where it has one. */
-export function besideRates({ prices, address }: IbmConfiguration, volumesGb: number): Rate[] {
+/** The hours of what comes with a machine: its volumes, without their size (GB) when the record of its lease is lost, and a floating IP where it has one. */
+export function besideRates({ prices, address }: IbmConfiguration, volumesGb: number | undefined): Rate[] {
   const month = priced(prices, prices.volumeGbMonth)
-  const volumes = rate(`volumes of ${volumesGb} GB`, month && byTheHour(times(month, volumesGb)))
+  const volumes =
+    volumesGb === undefined
+      ? rate('volumes of unknown size', undefined)
+      : rate(`volumes of ${volumesGb} GB`, month && byTheHour(times(month, volumesGb)))
   return address === 'public'
     ? [volumes, rate('a floating IP', priced(prices, prices.addressHour))]
     : [volumes]

@@ -14,8 +14,10 @@ import { type IbmConfiguration, ibmConfiguration } from '#clouds/ibm/config.ts'
 import { createIbmCloud, ibmSettings } from '#clouds/ibm/index.ts'
 import { imageName } from '#clouds/ibm/names.ts'
 import type { IbmSettings } from '#clouds/ibm/settings.ts'
-import type { Cloud, ImageKey } from '#clouds/types.ts'
+import type { BuilderSpec, Cloud, ImageKey, Lease } from '#clouds/types.ts'
+import { makeAccess } from '#src/builder/keys.ts'
 import type { Artifact } from '#src/artifact/types.ts'
+import { newLease } from '#test/contract/shared.ts'
 import { stalled } from '#test/servers/aws-front/effects.ts'
 import { type AwsFront, startAwsFront } from '#test/servers/aws-front/front.ts'
 import { type IbmDouble, startIbmDouble } from '#test/servers/ibm-cloud/double.ts'
@@ -40,6 +42,8 @@ export interface IbmForTests extends AsyncDisposable {
   configuration(change?: object): IbmConfiguration
   settings(change?: object, own?: Partial<IbmSettings>): IbmSettings
   open(change?: object): Promise<Cloud>
+  readonly spec: BuilderSpec
+  newLease(arch?: Lease['arch']): Lease
   /** A disk that nobody has published yet: of two parts, or as large as is said. */
   newArtifact(sizeBytes?: number): Promise<Artifact>
   /** What is in the bucket: whole objects and unfinished uploads. */
@@ -56,7 +60,7 @@ export async function startIbm(change: Partial<DoubleSettings> = {}): Promise<Ib
   const credentials = { accessKeyId: 'test', secretAccessKey: 'test' }
   const s3 = new S3Client({ endpoint: cos.endpoint, region: mainRegion, credentials, forcePathStyle: true })
   const direct = { endpoint: moto.endpoint, region: mainRegion, credentials, forcePathStyle: true }
-  const double = started.use(await startIbmDouble(new S3Client(direct), change))
+  const double = started.use(await startIbmDouble(new S3Client(direct), { pageSize: 2, ...change }))
   const bucket = `images-${randomBytes(4).toString('hex')}`
   const LocationConstraint = mainRegion as BucketLocationConstraint
   await s3.send(
@@ -77,6 +81,14 @@ export async function startIbm(change: Partial<DoubleSettings> = {}): Promise<Ib
     apiKeyFile,
     bucket: { name: bucket, region: mainRegion, keysFile },
     operatingSystem: { x86_64: 'red-9-amd64-byol', s390x: 'red-8-s390x-byol' },
+    base: {
+      x86_64: { image: 'ibm-redhat-9-amd64-1', user: 'vpcuser' },
+      s390x: { image: 'ibm-redhat-8-s390x-1' },
+    },
+    profiles: { x86_64: ['bx2-4x16'] },
+    subnets: { [mainRegion]: double.subnets(mainRegion), [otherRegion]: double.subnets(otherRegion) },
+    securityGroups: double.securityGroups(mainRegion),
+    tags: ['team:copr'],
     endpoints: { ...double.endpoints, cos: cos.endpoint },
   }
   const configuration = (more: object = {}) => ibmConfiguration.parse({ ...written, ...more })
@@ -95,6 +107,7 @@ export async function startIbm(change: Partial<DoubleSettings> = {}): Promise<Ib
   const partsIn = () =>
     cos.requests.filter(({ action, status }) => action === 'UploadPart' && status === 200).length
   const artifact = await newArtifact()
+  const { authorizedKey, hostPublicKey, hostPrivateKeyFile } = await makeAccess(join(directory, 'keys'))
   const held = started.move()
   return {
     double,
@@ -111,6 +124,14 @@ export async function startIbm(change: Partial<DoubleSettings> = {}): Promise<Ib
       ...own,
     }),
     open: (more) => createIbmCloud('test', configuration(more), { owner, stateDirectory }),
+    spec: {
+      arch: 'x86_64',
+      purpose: 'build',
+      dataBytes: 20e9,
+      leaseMs: 600_000,
+      access: { authorizedKey, hostPublicKey, hostPrivateKeyFile },
+    },
+    newLease: (arch = 'x86_64') => newLease(owner, arch),
     newArtifact,
     async inBucket() {
       const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 100 }))

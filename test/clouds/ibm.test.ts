@@ -1,4 +1,4 @@
-import { imageContract } from '#test/contract/images.ts'
+import { cloudContract } from '#test/contract/cloud.ts'
 import { startIbm } from './ibm-fixture.ts'
 
-imageContract('ibm on its double', startIbm)
+cloudContract('ibm on its double', startIbm)

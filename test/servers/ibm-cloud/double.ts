@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { S3Client } from '@aws-sdk/client-s3'
 import type { FrontRequest } from '#test/servers/aws-front/call.ts'
 import { type Fault, type InjectedFault, openFaults } from '#test/servers/aws-front/faults.ts'
+import { furnish } from './catalog.ts'
 import { serve } from './serve.ts'
 import { type DoubleSettings, defaultSettings } from './settings.ts'
 import type { World } from './world.ts'
@@ -21,6 +22,12 @@ export interface IbmDouble extends AsyncDisposable {
   inject(fault: Fault): InjectedFault
   /** Requests for the action. */
   calls(action: string): FrontRequest[]
+  /** Ids of the subnets of a region, one a zone. */
+  subnets(region: string): string[]
+  /** Ids of the security groups of a region. */
+  securityGroups(region: string): string[]
+  /** The machine powers itself off, as after `poweroff` in it. */
+  powerOff(instanceId: string): void
   /** Ends every token that was given out. */
   endTokens(): void
   forgetRequests(): void
@@ -46,6 +53,7 @@ export async function startIbmDouble(
     tagNames: new Set(),
     pages: new Map(),
   }
+  furnish(world)
   const faults = openFaults()
   const requests: FrontRequest[] = []
   const server = createServer((incoming, outgoing) => void serve(world, faults, requests, incoming, outgoing))
@@ -65,6 +73,15 @@ export async function startIbmDouble(
     world,
     inject: faults.inject,
     calls: (action) => requests.filter((request) => request.action === action),
+    subnets: (region) =>
+      [...world.subnets.values()].filter((each) => each.region === region).map(({ id }) => id),
+    securityGroups: (region) =>
+      [...world.securityGroups].filter(([, each]) => each.region === region).map(([id]) => id),
+    powerOff(id) {
+      const instance = world.instances.get(id)
+      if (instance?.status !== 'running') throw new Error(`${id} does not run`)
+      instance.status = 'stopped'
+    },
     endTokens: () => world.tokens.clear(),
     forgetRequests: () => requests.splice(0),
     async [Symbol.asyncDispose]() {

@@ -3,17 +3,27 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
 import type { FrontRequest } from '#test/servers/aws-front/call.ts'
 import type { Faults, Strike } from '#test/servers/aws-front/faults.ts'
+import { catalogOperations } from './catalog.ts'
+import { addressOperations } from './floating-ips.ts'
 import { iamOperations } from './iam.ts'
 import { imageOperations } from './images.ts'
+import { instanceOperations } from './instances.ts'
 import type { Operation, Reply } from './operation.ts'
 import { Refused, refusalBody } from './refusal.ts'
 import { resourceOperations } from './resource-groups.ts'
 import { taggingOperations } from './tagging.ts'
+import { volumeOperations } from './volumes.ts'
 import type { World } from './world.ts'
 
 const operations: Readonly<Record<string, readonly Operation[]>> = {
   iam: iamOperations,
-  vpc: imageOperations,
+  vpc: [
+    ...imageOperations,
+    ...instanceOperations,
+    ...volumeOperations,
+    ...addressOperations,
+    ...catalogOperations,
+  ],
   tagging: taggingOperations,
   resources: resourceOperations,
 }
