@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { awsConfiguration } from './aws/config.ts'
+import { ibmConfiguration } from './ibm/config.ts'
 import { libvirtConfiguration } from './libvirt/config.ts'
 import { sshConfiguration } from './ssh/config.ts'
 import type { Cloud, CloudKind } from './types.ts'
@@ -7,6 +8,7 @@ import type { Cloud, CloudKind } from './types.ts'
 /** What `clouds.<name>` of the configuration may say, by its `kind`; every schema carries that literal. */
 export const cloudConfigurations = {
   aws: awsConfiguration,
+  ibm: ibmConfiguration,
   libvirt: libvirtConfiguration,
   ssh: sshConfiguration,
 } as const
@@ -30,6 +32,10 @@ export async function openCloud(
     case 'aws': {
       const { createAwsCloud } = await import('./aws/index.ts')
       return await createAwsCloud(name, configuration, settings)
+    }
+    case 'ibm': {
+      const { createIbmCloud } = await import('./ibm/index.ts')
+      return await createIbmCloud(name, configuration, settings)
     }
     case 'libvirt': {
       const { createLibvirtCloud } = await import('./libvirt/index.ts')
