@@ -1,10 +1,15 @@
 import type { z } from 'zod'
 import { awsConfiguration } from './aws/config.ts'
 import { libvirtConfiguration } from './libvirt/config.ts'
+import { openstackConfiguration } from './openstack/config.ts'
 import type { Cloud, CloudKind } from './types.ts'
 
 /** What `clouds.<name>` of the configuration may say, by its `kind`; every schema carries that literal. */
-export const cloudConfigurations = { aws: awsConfiguration, libvirt: libvirtConfiguration } as const
+export const cloudConfigurations = {
+  aws: awsConfiguration,
+  libvirt: libvirtConfiguration,
+  openstack: openstackConfiguration,
+} as const
 
 export type CloudConfiguration = z.infer<(typeof cloudConfigurations)[CloudKind]>
 
@@ -29,6 +34,10 @@ export async function openCloud(
     case 'libvirt': {
       const { createLibvirtCloud } = await import('./libvirt/index.ts')
       return await createLibvirtCloud(name, configuration, settings)
+    }
+    case 'openstack': {
+      const { createOpenstackCloud } = await import('./openstack/index.ts')
+      return await createOpenstackCloud(name, configuration, settings)
     }
   }
 }

@@ -1,7 +1,7 @@
+import { builderAddress } from '#clouds/machine-address.ts'
 import type { BuilderPool, BuilderSpec, Lease } from '#clouds/types.ts'
 import type { BuilderRef } from '#src/builder/types.ts'
 import type { Context } from '#src/context.ts'
-import { builderAddress } from './address.ts'
 import { addressOf, runningMachine } from './await-machine.ts'
 import { lastConsoleText } from './console.ts'
 import { fromEveryRegion } from '../every-region.ts'
