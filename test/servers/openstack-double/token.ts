@@ -1,0 +1,20 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { Refusal } from './request.ts'
+import type { World } from './world.ts'
+
+/** Whose token a request bears, as the real Keystone says it. */
+export async function callerOf(
+  { stack }: World,
+  headers: IncomingHttpHeaders,
+): Promise<{ projectId: string; userId: string; token: string }> {
+  const token = headers['x-auth-token']
+  if (typeof token !== 'string') throw new Refusal(401, 'The request you have made requires authentication.')
+  const answer = await fetch(`${stack.keystone.url}/auth/tokens`, {
+    headers: { 'x-auth-token': token, 'x-subject-token': token },
+  })
+  const text = await answer.text()
+  if (answer.status !== 200) throw new Refusal(401, 'The request you have made requires authentication.')
+  const { token: said } = JSON.parse(text) as { token: { project?: { id: string }; user: { id: string } } }
+  if (!said.project) throw new Refusal(403, 'The token is for no project.')
+  return { projectId: said.project.id, userId: said.user.id, token }
+}
