@@ -1,4 +1,5 @@
 import { appendFile, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { architectureNames } from '#arch/index.ts'
@@ -17,6 +18,8 @@ import {
   openAws,
 } from './aws.ts'
 import { bootByHand } from './boot-by-hand.ts'
+import { type GlanceForWorkspace, openGlance } from './glance.ts'
+import { type IbmForWorkspace, ibmRegions, openIbm } from './ibm.ts'
 import { type OtherHypervisor, openOtherHypervisor } from './other-hypervisor.ts'
 import { type StandingHosts, openStandingHosts, standingArchitectures } from './standing-hosts.ts'
 import { expectOnlyImages, killAgainAndAgain } from './kills.ts'
@@ -28,30 +31,42 @@ beforeAll(async () => {
 
 /** Enough to meet machines that start, builds and transfers; a release takes several times as long. */
 const chaos = { kills: 5, longestMs: 100_000 }
+/** Until everything else is done. */
+const failing = 'us-east'
 
-describe('one button, four architectures, two clouds, pressed again after each of five kills', () => {
+describe('one button, four architectures, five clouds, pressed again after each of five kills', () => {
   let aws: AwsForWorkspace
   let hosts: StandingHosts
   let elsewhere: OtherHypervisor
+  let ibm: IbmForWorkspace
+  let glance: GlanceForWorkspace
   let workspace: Workspace
+  let partial: FactoryRun
   let run: FactoryRun
 
   beforeAll(async () => {
     aws = await openAws()
     hosts = await openStandingHosts()
     elsewhere = await openOtherHypervisor()
-    const sites = [aws, hosts, elsewhere]
+    ibm = await openIbm()
+    glance = await openGlance()
+    const sites = [aws, hosts, elsewhere, ibm, glance]
     const configure = (file: LabFile) => {
       for (const site of sites) site.configure(file)
     }
     workspace = await openWorkspace(configure, aws.env)
+    const heal = ibm.failIn(failing)
     await killAgainAndAgain(workspace, chaos, [], ({ exitCode, stderr }) =>
       expect(exitCode, `it was done before its kill: ${stderr}`).toBe(137),
     )
+    partial = await workspace.release([])
+    heal()
     run = await workspace.release([])
   })
   afterAll(async () => {
-    for (const opened of [workspace, elsewhere, hosts, aws]) await opened?.[Symbol.asyncDispose]()
+    for (const opened of [workspace, glance, ibm, elsewhere, hosts, aws]) {
+      await opened?.[Symbol.asyncDispose]()
+    }
   })
 
   const images = async (cloud: string) => {
@@ -60,10 +75,43 @@ describe('one button, four architectures, two clouds, pressed again after each o
     return all.filter((image) => image['cloud'] === cloud)
   }
   const finished = () => run.events.find((event) => event.type === 'release-finished')
+  const started = ({ events }: FactoryRun) =>
+    events.flatMap((event) => (event.type === 'step-started' ? [event] : []))
 
-  test('ends with exit code 0 and four images in libvirt that booted and said who they are', async () => {
+  test('is partial while one region of IBM Cloud fails, and says which and why', () => {
+    expect(partial.stderr).toBe('')
+    expect(partial.exitCode).toBe(3)
+    const failed = partial.events.flatMap((event) => (event.type === 'step-failed' ? [event] : []))
+    expect(failed).toMatchObject([{ arch: 's390x', step: 'publish', target: `ibm/${failing}` }])
+    expect(failed[0]!.error.hint).toBeTruthy()
+  })
+
+  test('pressed once more, fills in that region and nothing else', async () => {
     expect(run.stderr).toBe('')
     expect(run.exitCode, JSON.stringify(run.events.filter(({ type }) => type === 'step-failed'))).toBe(0)
+    const done = started(run).map(({ arch, step, target }) => `${arch} ${step} ${target}`)
+    expect(done).toEqual([`s390x publish ibm/${failing}`])
+    const listed = await images('ibm')
+    expect(listed.map(({ region }) => region).toSorted()).toEqual([...ibmRegions].toSorted())
+    for (const { arch, id, sha256, verified } of listed) {
+      expect(`${arch} ${verified}`).toBe('s390x not verified')
+      expect(ibm.sha256(String(id))).toBe(sha256)
+    }
+    await ibm.expectOnly(listed.map(({ id }) => String(id)))
+  })
+
+  test('makes one image of ppc64le in Glance, which counted the same bytes', async () => {
+    const listed = await images('openstack')
+    expect(listed).toMatchObject([{ arch: 'ppc64le', format: 'raw', verified: 'not verified' }])
+    const { id, sizeBytes, sha256 } = listed[0]!
+    expect(await glance.images(workspace.name)).toEqual([id])
+    const described = await glance.describe(String(id))
+    expect(described).toMatchObject({ architecture: 'ppc64le', disk_format: 'raw', size: sizeBytes })
+    const file = join(workspace.state, 'store', 'sha256', String(sha256))
+    expect(described['os_hash_value']).toBe(await fileHash(file, 'sha512sum'))
+  })
+
+  test('leaves four images in the lab that booted and said who they are', async () => {
     const listed = await images('lab')
     expect(listed.map(({ arch }) => arch).toSorted()).toEqual(architectureNames.toSorted())
     for (const image of listed) {
@@ -171,7 +219,7 @@ async function virshHash(volume: string): Promise<string> {
   return await fileHash(path.trim())
 }
 
-async function fileHash(path: string): Promise<string> {
-  const { stdout } = await execa('sha256sum', [path])
+async function fileHash(path: string, tool = 'sha256sum'): Promise<string> {
+  const { stdout } = await execa(tool, [path])
   return stdout.split(' ')[0] ?? ''
 }
