@@ -18,6 +18,7 @@ export interface Request<T> {
   readonly path: string
   readonly query?: Readonly<Record<string, string>>
   readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
   /** What a good answer looks like. */
   readonly answer: z.ZodType<T>
   /** Statuses beside 2xx that are an answer; what is no 2xx is answered with undefined. */
@@ -80,7 +81,7 @@ function limited(signal: AbortSignal): AbortSignal {
 }
 
 function signed<T>(endpoints: Endpoints, request: Request<T>, token: string) {
-  const { service, region, method = 'GET', path, query = {}, body } = request
+  const { service, region, method = 'GET', path, query = {}, body, headers = {} } = request
   const pinned = service === 'vpc' ? vpcVersion : {}
   const search = new URLSearchParams({ ...pinned, ...query }).toString()
   // https://cloud.ibm.com/apidocs/vpc#update-floating-ip
@@ -88,7 +89,11 @@ function signed<T>(endpoints: Endpoints, request: Request<T>, token: string) {
   return {
     method,
     url: `${endpointOf(endpoints, service, region)}${path}${search === '' ? '' : `?${search}`}`,
-    headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'content-type': type }) },
+    headers: {
+      ...headers,
+      authorization: `Bearer ${token}`,
+      ...(body === undefined ? {} : { 'content-type': type }),
+    },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   }
 }

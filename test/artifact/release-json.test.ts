@@ -106,7 +106,7 @@ test('has AMIs where readers of CoreOS streams look for them, one a region, and 
     generator: 'g',
     builds: [{ arch: 'x86_64', block: { ...block, images: [libvirt!, ...amis] }, artifactPath: String }],
   })
-  expect(architectures.x86_64?.images?.aws.regions).toEqual({
+  expect(architectures.x86_64?.images?.aws?.regions).toEqual({
     'us-east-1': { release: 'r1', image: 'ami-us-east-1' },
     'eu-west-1': { release: 'r1', image: 'ami-eu-west-1' },
   })
