@@ -112,6 +112,21 @@ test('has AMIs where readers of CoreOS streams look for them, one a region, and 
   })
 })
 
+test('has images of IBM Cloud where readers of CoreOS streams look for them, by their ids', () => {
+  const [libvirt] = block.images
+  const image = { ...libvirt!, cloud: 'z', kind: 'ibm', region: 'eu-es', id: 'r050-1' }
+  const facts = { release: 'r1', stream: 'candidate', lastModified: new Date(0), generator: 'g' }
+  const built = {
+    arch: 's390x' as const,
+    block: { ...block, images: [libvirt!, image] },
+    artifactPath: String,
+  }
+  const url = 'https://eu-es.iaas.cloud.ibm.com/v1/images/r050-1'
+  expect(releaseJson({ ...facts, builds: [built] }).architectures.s390x?.images).toEqual({
+    ibmcloud: { regions: { 'eu-es': { release: 'r1', object: 'r050-1', bucket: '', url } } },
+  })
+})
+
 test('refuses to write facts that are not of their shape', () => {
   const broken = { ...block, artifacts: [{ ...block.artifacts[0]!, sha256: 'short' }] }
   const facts = { release: 'r', stream: 's', lastModified: new Date(0), generator: 'g' }

@@ -24,7 +24,8 @@ export function ibmForTests(change: Partial<DoubleSettings> = {}): SharedIbm {
   beforeAll(async () => {
     ibm = await startIbm(change)
   }, 300_000)
-  beforeEach(() => {
+  beforeEach(async () => {
+    await ibm.reset()
     ibm.double.forgetRequests()
     ibm.cos.forgetRequests()
     Object.assign(ibm.double.settings, defaultSettings(), { pageSize: 2, ...change })
