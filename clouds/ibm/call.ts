@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { z } from 'zod'
 import { retryPauseMs } from '#clouds/until.ts'
 import type { Context } from '#src/context.ts'
+import type { FactoryError } from '#src/errors.ts'
 import { type Endpoints, type Service, endpointOf } from './endpoints.ts'
 import { ibmFailure, unreadableAnswer } from './failures.ts'
 import { type RawAnswer, sendOnce } from './send.ts'
@@ -18,6 +19,7 @@ export interface Request<T> {
   readonly path: string
   readonly query?: Readonly<Record<string, string>>
   readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
   /** What a good answer looks like. */
   readonly answer: z.ZodType<T>
   /** Statuses beside 2xx that are an answer; what is no 2xx is answered with undefined. */
@@ -38,12 +40,13 @@ const longestPauseMs = 20_000
 /** Calls of IBM Cloud with tokens that renew themselves, a deadline a try, and failures that say what was done where. */
 export function openCall(endpoints: Endpoints, tokens: Tokens): Call {
   return async function call<T>(request: Request<T>, ctx: Pick<Context, 'signal'>): Promise<T | undefined> {
-    const { what, region, accept = [], once = false } = request
+    const { accept = [], once = false } = request
     for (let tries = 1; ; tries += 1) {
       const { answer, error } = await attempt(endpoints, tokens, request, ctx)
-      if (answer && answer.status < 300) return read(request, answer)
       if (answer && accept.includes(answer.status)) return undefined
-      const failure = ibmFailure({ what, region, error, ...(answer ? { answer } : {}) })
+      const read = answer && answer.status < 300 ? request.answer.safeParse(answer.json) : undefined
+      if (read?.success) return read.data
+      const failure = failureOf(request, answer, error ?? read?.error)
       // What was refused for its number has not been done, so it may be repeated whatever it is.
       const isHarmless = !once || answer?.status === 429
       if (failure.class !== 'infra' || answer?.status === 409 || !isHarmless || tries === mostTries)
@@ -53,6 +56,15 @@ export function openCall(endpoints: Endpoints, tokens: Tokens): Call {
       ctx.signal.throwIfAborted()
     }
   }
+}
+
+function failureOf<T>(
+  { what, region }: Request<T>,
+  answer: RawAnswer | undefined,
+  error: unknown,
+): FactoryError {
+  if (answer && answer.status < 300) return unreadableAnswer(what, region, error)
+  return ibmFailure({ what, region, error, ...(answer ? { answer } : {}) })
 }
 
 /** One try; a token that is refused is renewed once, for a call that was refused for it has not been done. */
@@ -80,7 +92,7 @@ function limited(signal: AbortSignal): AbortSignal {
 }
 
 function signed<T>(endpoints: Endpoints, request: Request<T>, token: string) {
-  const { service, region, method = 'GET', path, query = {}, body } = request
+  const { service, region, method = 'GET', path, query = {}, body, headers = {} } = request
   const pinned = service === 'vpc' ? vpcVersion : {}
   const search = new URLSearchParams({ ...pinned, ...query }).toString()
   // https://cloud.ibm.com/apidocs/vpc#update-floating-ip
@@ -88,13 +100,11 @@ function signed<T>(endpoints: Endpoints, request: Request<T>, token: string) {
   return {
     method,
     url: `${endpointOf(endpoints, service, region)}${path}${search === '' ? '' : `?${search}`}`,
-    headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'content-type': type }) },
+    headers: {
+      ...headers,
+      authorization: `Bearer ${token}`,
+      ...(body === undefined ? {} : { 'content-type': type }),
+    },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   }
-}
-
-function read<T>({ what, region, answer: shape }: Request<T>, { json }: RawAnswer): T {
-  const found = shape.safeParse(json)
-  if (!found.success) throw unreadableAnswer(what, region, found.error)
-  return found.data
 }

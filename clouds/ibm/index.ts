@@ -6,6 +6,8 @@ import { createBuilderPool } from './builders/pool.ts'
 import { openCall } from './call.ts'
 import type { IbmConfiguration } from './config.ts'
 import { readApiKey } from './credentials.ts'
+import { doctor } from './doctor.ts'
+import { completePolicy } from './doctor/policy.ts'
 import { endpointOf } from './endpoints.ts'
 import { createImageStore } from './images/store.ts'
 import type { IbmSettings } from './settings.ts'
@@ -23,7 +25,8 @@ export async function createIbmCloud(
   return {
     name,
     kind: 'ibm',
-    async *doctor() {},
+    doctor: (ctx) => doctor(settings, ctx),
+    policy: () => completePolicy(settings),
     builders: createBuilderPool(settings),
     images: createImageStore(settings),
   }

@@ -15,8 +15,6 @@ export interface RawAnswer {
   readonly text: string
   /** Milliseconds that the service asks us to wait. */
   readonly retryAfterMs?: number
-  /** The service's clock. */
-  readonly dateMs?: number
 }
 
 /** Sends a request once. Redirects are not followed: they would take the token to somebody else. */
@@ -33,13 +31,11 @@ export async function sendOnce(
   })
   const text = await answer.text()
   const retryAfter = Number(answer.headers.get('retry-after') ?? '')
-  const date = Date.parse(answer.headers.get('date') ?? '')
   return {
     status: answer.status,
     json: parsed(text),
     text: text.slice(0, 2000),
     ...(retryAfter > 0 ? { retryAfterMs: retryAfter * 1000 } : {}),
-    ...(Number.isNaN(date) ? {} : { dateMs: date }),
   }
 }
 

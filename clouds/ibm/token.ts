@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type IbmFailureFacts, ibmFailure, unreadableAnswer } from './failures.ts'
-import { type RawAnswer, sendOnce } from './send.ts'
+import { sendOnce } from './send.ts'
 
 /** A token of IAM: https://cloud.ibm.com/apidocs/iam-identity-token-api */
 const tokenAnswer = z.object({ access_token: z.string().min(1), expires_in: z.number() })
@@ -29,10 +29,8 @@ export function openTokens(
       grant_type: 'urn:ibm:params:oauth:grant-type:apikey',
       apikey: await readKey(),
     })
-    const answer = await askPatiently(`${iam}/identity/token`, form)
-    const found = tokenAnswer.safeParse(answer.json)
-    if (!found.success) throw unreadableAnswer('asking for a token', 'IAM', found.error)
-    known = { token: found.data.access_token, untilMs: now() + found.data.expires_in * 1000 - leftOverMs }
+    const { access_token: token, expires_in: seconds } = await askPatiently(`${iam}/identity/token`, form)
+    known = { token, untilMs: now() + seconds * 1000 - leftOverMs }
     return known.token
   }
 
@@ -51,13 +49,15 @@ export function openTokens(
 const mostTries = 4
 
 /** By its own deadline and not by a caller's: others wait for the same answer. */
-async function askPatiently(url: string, form: URLSearchParams): Promise<RawAnswer> {
+async function askPatiently(url: string, form: URLSearchParams): Promise<z.infer<typeof tokenAnswer>> {
   const what: IbmFailureFacts = { what: 'asking for a token', region: 'IAM' }
   for (let tries = 1; ; tries += 1) {
     try {
       const answer = await sendOnce({ method: 'POST', url, body: form }, AbortSignal.timeout(15_000))
-      if (answer.status === 200) return answer
-      throw ibmFailure({ ...what, answer })
+      if (answer.status !== 200) throw ibmFailure({ ...what, answer })
+      const found = tokenAnswer.safeParse(answer.json)
+      if (found.success) return found.data
+      throw unreadableAnswer(what.what, what.region, found.error)
     } catch (error) {
       const failure = ibmFailure({ ...what, error })
       if (failure.class !== 'infra' || tries === mostTries) throw failure

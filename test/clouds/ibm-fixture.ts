@@ -3,8 +3,10 @@ import { chmod, mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
+  AbortMultipartUploadCommand,
   type BucketLocationConstraint,
   CreateBucketCommand,
+  DeleteObjectCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
   S3Client,
@@ -48,6 +50,8 @@ export interface IbmForTests extends AsyncDisposable {
   newArtifact(sizeBytes?: number): Promise<Artifact>
   /** What is in the bucket: whole objects and unfinished uploads. */
   inBucket(): Promise<string[]>
+  /** Nothing of earlier tests is there any more. */
+  reset(): Promise<void>
   plantForeign(key: ImageKey): Promise<void>
   /** Kills a publish, which runs in a process of its own, when so many parts have arrived or what was given has happened. */
   killPublish(artifact: Artifact, key: ImageKey, when?: number | Promise<unknown>): Promise<void>
@@ -137,6 +141,14 @@ export async function startIbm(change: Partial<DoubleSettings> = {}): Promise<Ib
       const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 100 }))
       const { Uploads = [] } = await s3.send(new ListMultipartUploadsCommand({ Bucket: bucket }))
       return [...Contents, ...Uploads].map(({ Key = '' }) => Key)
+    },
+    async reset() {
+      double.reset()
+      const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 100 }))
+      for (const { Key } of Contents) await s3.send(new DeleteObjectCommand({ Bucket: bucket, Key }))
+      const { Uploads = [] } = await s3.send(new ListMultipartUploadsCommand({ Bucket: bucket }))
+      for (const { Key, UploadId } of Uploads)
+        await s3.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId }))
     },
     async plantForeign(key) {
       const { world } = double

@@ -31,6 +31,8 @@ export interface IbmDouble extends AsyncDisposable {
   /** Ends every token that was given out. */
   endTokens(): void
   forgetRequests(): void
+  /** Forgets everything that was made, and every fault. */
+  reset(): void
 }
 
 /** Starts the double on a free loopback port; `store` is the object storage as VPC itself reads it. */
@@ -54,7 +56,7 @@ export async function startIbmDouble(
     pages: new Map(),
   }
   furnish(world)
-  const faults = openFaults()
+  let faults = openFaults()
   const requests: FrontRequest[] = []
   const server = createServer((incoming, outgoing) => void serve(world, faults, requests, incoming, outgoing))
   server.listen(0, '127.0.0.1')
@@ -71,7 +73,7 @@ export async function startIbmDouble(
     requests,
     settings,
     world,
-    inject: faults.inject,
+    inject: (fault) => faults.inject(fault),
     calls: (action) => requests.filter((request) => request.action === action),
     subnets: (region) =>
       [...world.subnets.values()].filter((each) => each.region === region).map(({ id }) => id),
@@ -84,6 +86,14 @@ export async function startIbmDouble(
     },
     endTokens: () => world.tokens.clear(),
     forgetRequests: () => requests.splice(0),
+    reset() {
+      faults = openFaults()
+      for (const all of [world.instances, world.volumes, world.addresses, world.tags, world.pages])
+        all.clear()
+      for (const { id, visibility } of world.images.values())
+        if (visibility === 'private') world.images.delete(id)
+      world.tagNames.clear()
+    },
     async [Symbol.asyncDispose]() {
       server.close()
       server.closeAllConnections()
