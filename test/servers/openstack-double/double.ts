@@ -22,7 +22,8 @@ export interface Cloud extends AsyncDisposable {
   readonly settings: DoubleSettings
   /** Lets requests run into a fault from now on; of several the one that was injected first. */
   inject(fault: Fault): InjectedFault
-  forgetRequests(): void
+  /** Forgets all but images: faults, machines, requests and what was set. */
+  reset(): void
 }
 
 export const region = 'RegionOne'
@@ -50,7 +51,12 @@ export async function startCloud(stack: Stack, changes: Partial<DoubleSettings> 
     requests,
     settings,
     inject: faults.inject,
-    forgetRequests: () => void requests.splice(0),
+    reset() {
+      faults.clear()
+      requests.splice(0)
+      for (const all of [world.servers, world.volumes, world.ports, world.addresses]) all.clear()
+      Object.assign(settings, defaultSettings(), changes)
+    },
     async [Symbol.asyncDispose]() {
       server.close()
       server.closeAllConnections()
