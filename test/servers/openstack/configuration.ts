@@ -27,6 +27,9 @@ log_file = ${inTree}/keystone.log
 [database]
 connection = sqlite:///${inTree}/keystone.db
 sqlite_synchronous = false
+[identity]
+password_hash_algorithm = bcrypt
+password_hash_rounds = 4
 [token]
 expiration = ${tokenSeconds}
 [fernet_tokens]
