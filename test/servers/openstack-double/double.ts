@@ -27,6 +27,8 @@ export interface Cloud extends AsyncDisposable {
 }
 
 export const region = 'RegionOne'
+/** Of the second Glance. */
+export const secondRegion = 'RegionTwo'
 
 /** Starts the double on a free loopback port and registers all services in Keystone's catalogue. */
 export async function startCloud(stack: Stack, changes: Partial<DoubleSettings> = {}): Promise<Cloud> {
@@ -42,6 +44,7 @@ export async function startCloud(stack: Stack, changes: Partial<DoubleSettings> 
   const { keystone, projectId } = stack
   await keystone.forgetEndpoints()
   await keystone.makeEndpoint('image', region, `${root}/image`)
+  if (stack.secondGlanceUrl) await keystone.makeEndpoint('image', secondRegion, `${root}/image-two`)
   await keystone.makeEndpoint('compute', region, `${root}/compute/v2.1`)
   await keystone.makeEndpoint('block-storage', region, `${root}/volume/v3/${projectId}`)
   await keystone.makeEndpoint('network', region, `${root}/network`)
