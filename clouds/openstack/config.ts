@@ -99,7 +99,7 @@ const keys = z.strictObject({
     .url({ protocol: /^https?$/, error: 'is no address that begins with http:// or https://' })
     .optional()
     .describe(
-      'With `method: web-download`: where Glance reaches the artifacts of the state directory (`.factory/artifacts`), served by a web server of yours.',
+      'With `method: web-download`: where Glance reaches the artifacts of the state directory (`store/sha256`), served by a web server of yours.',
     ),
   visibility: z
     .enum(['private', 'shared', 'community', 'public'])

@@ -66,8 +66,15 @@ export function createSession(findIdentity: () => Promise<Identity>): Session {
   async function authenticated(ctx: Context, forMs: number, than?: Token) {
     const isGood = current && current.token !== than && current.token.expiresAt - ctx.now() > forMs + marginMs
     if (isGood) return current!
-    renewing ??= renew(ctx).finally(() => (renewing = undefined))
-    return await renewing
+    const others = renewing
+    const own = (renewing ??= renew(ctx).finally(() => (renewing = undefined)))
+    try {
+      return await own
+    } catch (error) {
+      // Who renewed it for all may have been stopped, and that is nothing to us.
+      if (!others || ctx.signal.aborted || error instanceof FactoryError) throw error
+      return await renew(ctx)
+    }
   }
 
   async function once(request: Request, ctx: Context): Promise<Received> {

@@ -22,10 +22,13 @@ export interface Cloud extends AsyncDisposable {
   readonly settings: DoubleSettings
   /** Lets requests run into a fault from now on; of several the one that was injected first. */
   inject(fault: Fault): InjectedFault
-  forgetRequests(): void
+  /** Forgets all but images: faults, machines, requests and what was set. */
+  reset(): void
 }
 
 export const region = 'RegionOne'
+/** Of the second Glance. */
+export const secondRegion = 'RegionTwo'
 
 /** Starts the double on a free loopback port and registers all services in Keystone's catalogue. */
 export async function startCloud(stack: Stack, changes: Partial<DoubleSettings> = {}): Promise<Cloud> {
@@ -41,6 +44,7 @@ export async function startCloud(stack: Stack, changes: Partial<DoubleSettings> 
   const { keystone, projectId } = stack
   await keystone.forgetEndpoints()
   await keystone.makeEndpoint('image', region, `${root}/image`)
+  if (stack.secondGlanceUrl) await keystone.makeEndpoint('image', secondRegion, `${root}/image-two`)
   await keystone.makeEndpoint('compute', region, `${root}/compute/v2.1`)
   await keystone.makeEndpoint('block-storage', region, `${root}/volume/v3/${projectId}`)
   await keystone.makeEndpoint('network', region, `${root}/network`)
@@ -50,7 +54,12 @@ export async function startCloud(stack: Stack, changes: Partial<DoubleSettings> 
     requests,
     settings,
     inject: faults.inject,
-    forgetRequests: () => void requests.splice(0),
+    reset() {
+      faults.clear()
+      requests.splice(0)
+      for (const all of [world.servers, world.volumes, world.ports, world.addresses]) all.clear()
+      Object.assign(settings, defaultSettings(), changes)
+    },
     async [Symbol.asyncDispose]() {
       server.close()
       server.closeAllConnections()

@@ -29,6 +29,7 @@ export interface InjectedFault {
 export interface Faults {
   inject(fault: Fault): InjectedFault
   strike(request: Seen): Effect | undefined
+  clear(): void
 }
 
 export function openFaults(): Faults {
@@ -44,6 +45,7 @@ export function openFaults(): Faults {
         remove: () => void armed.delete(one),
       }
     },
+    clear: () => armed.clear(),
     strike(request) {
       for (const one of armed) {
         const { service, method, path, after = 0, times = Number.POSITIVE_INFINITY, effect } = one.fault

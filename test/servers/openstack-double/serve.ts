@@ -14,7 +14,7 @@ const doubles = { compute, volume, network } as const
 /** Where each service stands under the one address; Cinder's has the project in it. */
 const roots: readonly [Service, RegExp][] = [
   ['identity', /^\/identity(?=\/)/],
-  ['image', /^\/image(?=\/)/],
+  ['image', /^\/image(-two)?(?=\/)/],
   ['compute', /^\/compute\/v2\.1(?=\/)/],
   ['volume', /^\/volume\/v3\/[0-9a-f]{32}(?=\/)/],
   ['network', /^\/network\/v2\.0(?=\/)/],
@@ -68,9 +68,7 @@ async function answered(
 ): Promise<ProxiedAnswer | undefined> {
   const { incoming, path, at, method, json } = received
   if (service === 'identity' || service === 'image') {
-    const target =
-      service === 'identity' ? world.stack.keystone.url.replace(/\/v3$/, '') : world.stack.glanceUrl
-    return await passOn(incoming, `${target}${path}${at.search}`).catch(() => undefined)
+    return await passOn(incoming, `${targetOf(world, at)}${path}${at.search}`).catch(() => undefined)
   }
   try {
     const caller = await callerOf(world, incoming.headers)
@@ -82,6 +80,11 @@ async function answered(
     const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
     return asBytes(refusalAnswer(service, new Refusal(500, `DoubleBroken: ${message}`)))
   }
+}
+
+function targetOf({ stack }: World, { pathname }: URL): string {
+  if (pathname.startsWith('/identity/')) return stack.keystone.url.replace(/\/v3$/, '')
+  return pathname.startsWith('/image-two/') ? stack.secondGlanceUrl! : stack.glanceUrl
 }
 
 function instead(

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Stack } from '../openstack/stack.ts'
 import type { DoubleSettings } from './settings.ts'
+import type { Caller } from './token.ts'
 
 export interface ServerRecord {
   readonly id: string
@@ -75,6 +76,8 @@ export interface World {
   readonly flavors: { id: string; name: string; vcpus: number; ramMib: number; diskGib: number }[]
   readonly zones: string[]
   readonly volumeTypes: { id: string; name: string }[]
+  /** By token, what Keystone said of it and until when that counts. */
+  readonly callers: Map<string, { caller: Caller; until: number }>
 }
 
 export function openWorld(stack: Stack, settings: DoubleSettings): World {
@@ -85,6 +88,7 @@ export function openWorld(stack: Stack, settings: DoubleSettings): World {
     volumes: new Map(),
     ports: new Map(),
     addresses: new Map(),
+    callers: new Map(),
     networks: [
       { id: randomUUID(), name: 'builders', isExternal: false, isShared: false },
       { id: randomUUID(), name: 'storage', isExternal: false, isShared: false },

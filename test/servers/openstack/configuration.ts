@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { inTree } from './process.ts'
 
@@ -11,15 +11,17 @@ export interface StackOptions {
   imageQuotaMib?: number
   /** Whether Glance imports by other ways than PUT. */
   importMethods?: readonly string[]
+  /** A second Glance, of another region, that knows nothing of the first one. */
+  hasSecondGlance?: boolean
 }
 
-/** Writes what Keystone and Glance read, and makes the directories that they write to. */
-export async function configure(
+export type GlanceName = 'glance' | 'glance-two'
+
+/** Writes what Keystone reads. */
+export async function configureKeystone(
   directory: string,
-  keystoneUrl: string,
-  { tokenSeconds = 3600, imageQuotaMib, importMethods = ['glance-direct', 'web-download'] }: StackOptions,
+  { tokenSeconds = 3600 }: StackOptions,
 ): Promise<void> {
-  for (const place of ['images', 'staging', 'tasks', 'glance']) await mkdir(join(directory, place))
   await writeFile(
     join(directory, 'keystone.conf'),
     `[DEFAULT]
@@ -27,6 +29,9 @@ log_file = ${inTree}/keystone.log
 [database]
 connection = sqlite:///${inTree}/keystone.db
 sqlite_synchronous = false
+[identity]
+password_hash_algorithm = bcrypt
+password_hash_rounds = 4
 [token]
 expiration = ${tokenSeconds}
 [fernet_tokens]
@@ -37,27 +42,40 @@ key_repository = ${inTree}/fernet
 key_repository = ${inTree}/credential
 `,
   )
+}
+
+/** Writes what a Glance reads, and makes the directories that it writes to. */
+export async function configureGlance(
+  directory: string,
+  name: GlanceName,
+  keystoneUrl: string,
+  { imageQuotaMib, importMethods = ['glance-direct', 'web-download'] }: StackOptions,
+): Promise<void> {
+  const place = join(directory, name)
+  for (const part of ['', 'images', 'staging', 'tasks']) await mkdir(join(place, part))
+  await copyFile(join(directory, 'glance.db'), join(place, 'glance.db'))
+  const seen = `${inTree}/${name}`
   const quota = imageQuotaMib === undefined ? '' : `user_storage_quota = ${imageQuotaMib}MB\n`
   await writeFile(
-    join(directory, 'glance', 'glance-api.conf'),
+    join(place, 'glance-api.conf'),
     `[DEFAULT]
-log_file = ${inTree}/glance.log
+log_file = ${seen}/glance.log
 enabled_backends = local:file
 enabled_import_methods = [${importMethods.join(',')}]
 ${quota}[database]
-connection = sqlite:///${inTree}/glance.db
+connection = sqlite:///${seen}/glance.db
 sqlite_synchronous = false
 [glance_store]
 default_backend = local
 [local]
-filesystem_store_datadir = ${inTree}/images
+filesystem_store_datadir = ${seen}/images
 [os_glance_staging_store]
-filesystem_store_datadir = ${inTree}/staging
+filesystem_store_datadir = ${seen}/staging
 [os_glance_tasks_store]
-filesystem_store_datadir = ${inTree}/tasks
+filesystem_store_datadir = ${seen}/tasks
 [import_filtering_opts]
 allowed_ports = []
-disallowed_hosts = []
+allowed_hosts = [127.0.0.1]
 [paste_deploy]
 flavor = keystone
 config_file = /etc/glance/glance-api-paste.ini

@@ -2,7 +2,13 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../free-port.ts'
-import { type StackOptions, configure, servicePassword } from './configuration.ts'
+import {
+  type GlanceName,
+  type StackOptions,
+  configureGlance,
+  configureKeystone,
+  servicePassword,
+} from './configuration.ts'
 import { type Keystone, administer } from './keystone.ts'
 import { inTree, startService } from './process.ts'
 import { copyTemplate, openstackTree } from './tree.ts'
@@ -12,6 +18,8 @@ export interface Stack extends AsyncDisposable {
   readonly keystone: Keystone
   /** Without a version at its end, as many catalogues have it. */
   readonly glanceUrl: string
+  /** The one of another region, where it was asked for. */
+  readonly secondGlanceUrl: string | undefined
   /** Of the user `factory` of the project `factory`, who is a member there. */
   readonly password: string
   readonly projectId: string
@@ -28,28 +36,31 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const directory = await mkdtemp(join(tmpdir(), 'openstack-'))
   started.defer(() => removeUnlessBroken(directory))
   await copyTemplate(tree, directory)
-  const [keystonePort, glancePort] = [await freePort(), await freePort()]
-  const url = `http://127.0.0.1:${keystonePort}/v3`
-  await configure(directory, url, options)
-  const common = { tree, directory }
-  const [keystoneService, glanceService] = await Promise.all([
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}/v3`
+  await configureKeystone(directory, options)
+  const glance = async (name: GlanceName): Promise<AsyncDisposable & { url: string }> => {
+    await configureGlance(directory, name, url, options)
+    const own = await freePort()
+    const env = { OS_GLANCE_CONFIG_DIR: `${inTree}/${name}` }
+    const wsgiFile = '/usr/bin/glance-wsgi-api'
+    const service = await startService({ tree, directory, name, port: own, wsgiFile, env })
+    return { url: `http://127.0.0.1:${own}`, [Symbol.asyncDispose]: () => service[Symbol.asyncDispose]() }
+  }
+  const services = await Promise.all([
     startService({
-      ...common,
+      tree,
+      directory,
       name: 'keystone',
-      port: keystonePort,
+      port,
       wsgiFile: '/usr/bin/keystone-wsgi-public',
       env: { OS_KEYSTONE_CONFIG_DIR: inTree, OS_KEYSTONE_CONFIG_FILES: `${inTree}/keystone.conf` },
     }),
-    startService({
-      ...common,
-      name: 'glance',
-      port: glancePort,
-      wsgiFile: '/usr/bin/glance-wsgi-api',
-      env: { OS_GLANCE_CONFIG_DIR: `${inTree}/glance` },
-    }),
+    glance('glance'),
+    options.hasSecondGlance === true ? glance('glance-two') : undefined,
   ])
-  started.use(keystoneService)
-  started.use(glanceService)
+  for (const service of services) started.use(service)
+  const [, first, second] = services
   const keystone = await administer(url)
   // Glance itself looks for Keystone there.
   await keystone.makeEndpoint('identity', 'RegionOne', url, 'internal')
@@ -59,7 +70,8 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const held = started.move()
   return {
     keystone,
-    glanceUrl: `http://127.0.0.1:${glancePort}`,
+    glanceUrl: first.url,
+    secondGlanceUrl: second?.url,
     password,
     projectId,
     directory,
@@ -69,7 +81,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
 
 /** The logs stay when a service itself broke. */
 async function removeUnlessBroken(directory: string): Promise<void> {
-  const logs = ['keystone.log', 'glance.log', 'keystone.out', 'glance.out']
+  const logs = ['keystone.log', 'glance/glance.log', 'glance-two/glance.log']
   const said = await Promise.all(logs.map((name) => readFile(join(directory, name), 'utf8').catch(() => '')))
   if (!said.some((text) => text.includes(' ERROR '))) await rm(directory, { recursive: true })
 }
