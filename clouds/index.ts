@@ -1,13 +1,17 @@
 import type { z } from 'zod'
 import { awsConfiguration } from './aws/config.ts'
+import { ibmConfiguration } from './ibm/config.ts'
 import { libvirtConfiguration } from './libvirt/config.ts'
+import { openstackConfiguration } from './openstack/config.ts'
 import { sshConfiguration } from './ssh/config.ts'
 import type { Cloud, CloudKind } from './types.ts'
 
 /** What `clouds.<name>` of the configuration may say, by its `kind`; every schema carries that literal. */
 export const cloudConfigurations = {
   aws: awsConfiguration,
+  ibm: ibmConfiguration,
   libvirt: libvirtConfiguration,
+  openstack: openstackConfiguration,
   ssh: sshConfiguration,
 } as const
 
@@ -31,9 +35,17 @@ export async function openCloud(
       const { createAwsCloud } = await import('./aws/index.ts')
       return await createAwsCloud(name, configuration, settings)
     }
+    case 'ibm': {
+      const { createIbmCloud } = await import('./ibm/index.ts')
+      return await createIbmCloud(name, configuration, settings)
+    }
     case 'libvirt': {
       const { createLibvirtCloud } = await import('./libvirt/index.ts')
       return await createLibvirtCloud(name, configuration, settings)
+    }
+    case 'openstack': {
+      const { createOpenstackCloud } = await import('./openstack/index.ts')
+      return await createOpenstackCloud(name, configuration, settings)
     }
     case 'ssh': {
       const { createSshCloud } = await import('./ssh/index.ts')

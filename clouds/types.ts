@@ -5,7 +5,7 @@ import type { Context } from '#src/context.ts'
 import type { Rate } from '#src/cost.ts'
 
 /** Every kind of cloud, one folder each. */
-export const cloudKinds = ['aws', 'libvirt', 'ssh'] as const
+export const cloudKinds = ['aws', 'ibm', 'libvirt', 'openstack', 'ssh'] as const
 export type CloudKind = (typeof cloudKinds)[number]
 
 /** An adapter: where builders come from and where images go. A missing member is the capability flag. */

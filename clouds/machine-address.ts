@@ -1,10 +1,12 @@
 import type { BuilderAddress } from '#src/builder/types.ts'
-import type { AwsConfiguration } from '../config.ts'
 
 const port = 22
 
 /** Where SSH of a machine answers: at its address, from the jump host where one is configured. */
-export function builderAddress({ jump }: Pick<AwsConfiguration, 'jump'>, host: string): BuilderAddress {
+export function builderAddress(
+  { jump }: { readonly jump?: string | undefined },
+  host: string,
+): BuilderAddress {
   return jump === undefined
     ? { host, port }
     : { host, port, proxyCommand: jumpCommand(jump, `${host}:${port}`) }
