@@ -3,6 +3,7 @@ import { localExtents } from '#src/artifact/extents.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import type { Context } from '#src/context.ts'
 import { FactoryError, asFactoryError } from '#src/errors.ts'
+import { isRefusal } from '../failures.ts'
 import type { OpenstackSettings } from '../settings.ts'
 import { until } from '../wait.ts'
 import { digestOf } from './content.ts'
@@ -65,6 +66,8 @@ async function send(
     return await sendContent(settings, { region, path, what }, artifact, extents, ctx)
   } catch (error) {
     ctx.signal.throwIfAborted()
+    // A quota, say: Glance itself may go on showing the image as one that is being saved.
+    if (isRefusal(error)) throw error
     const arrived = await settled(settings, region, id, ctx)
     if (arrived?.status !== 'active') throw error
     ctx.log(`${id} has arrived although the answer was lost: ${asFactoryError(error).message}`)
