@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findIdentity } from '#clouds/openstack/credentials.ts'
+import { openstackEnvironment } from '#clouds/openstack/environment.ts'
 import { authenticationRequest } from '#clouds/openstack/identity.ts'
 
 let directory: string
@@ -175,6 +176,14 @@ describe('without a cloud in the configuration', () => {
       message: expect.stringContaining('2 clouds') as string,
       hint: expect.stringContaining('a, b') as string,
     })
+  })
+
+  test('what opens something is not handed on to what this process starts', async () => {
+    const own: NodeJS.ProcessEnv = { ...environment }
+    const seen = openstackEnvironment(own)
+    expect((await findIdentity({}, seen)).method).toMatchObject({ password: 'p4ssw0rd' })
+    expect(JSON.stringify(own)).not.toContain('p4ssw0rd')
+    expect(openstackEnvironment(own)['OS_PASSWORD'], 'also for the next one').toBe('p4ssw0rd')
   })
 
   test('nothing at all is told with where it was looked for', async () => {
