@@ -9,6 +9,8 @@ export interface Architecture {
   readonly debian: 'amd64' | 'arm64' | 'ppc64el' | 's390x'
   /** The name in EC2's RegisterImage; absent where EC2 has no such machines. */
   readonly ec2?: 'x86_64' | 'arm64'
+  /** The name among the operating systems and profiles of IBM Cloud VPC; absent where it has no such machines. */
+  readonly ibm?: 'amd64' | 's390x'
   /** Disk image formats that bootc-image-builder makes usable images of for this architecture. */
   readonly diskFormats: readonly DiskFormat[]
 }

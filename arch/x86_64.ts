@@ -5,5 +5,6 @@ export const x86_64: Architecture = {
   oci: 'amd64',
   debian: 'amd64',
   ec2: 'x86_64',
+  ibm: 'amd64',
   diskFormats: ['raw', 'qcow2'],
 }

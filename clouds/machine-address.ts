@@ -3,7 +3,10 @@ import type { BuilderAddress } from '#src/builder/types.ts'
 const port = 22
 
 /** Where SSH of a machine answers: at its address, from the jump host where one is configured. */
-export function builderAddress({ jump }: { jump?: string | undefined }, host: string): BuilderAddress {
+export function builderAddress(
+  { jump }: { readonly jump?: string | undefined },
+  host: string,
+): BuilderAddress {
   return jump === undefined
     ? { host, port }
     : { host, port, proxyCommand: jumpCommand(jump, `${host}:${port}`) }

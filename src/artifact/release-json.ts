@@ -61,11 +61,25 @@ const factoryBlock = z.strictObject({
   cost: releaseCost.optional(),
 })
 
-/** Where CoreOS metadata has AMIs, one a region. */
+/** Where CoreOS metadata has AMIs, one a region, and what can be imported into IBM Cloud. */
 const cloudImages = z.strictObject({
-  aws: z.strictObject({
-    regions: z.record(z.string(), z.strictObject({ release: z.string(), image: z.string() })),
-  }),
+  aws: z
+    .strictObject({
+      regions: z.record(z.string(), z.strictObject({ release: z.string(), image: z.string() })),
+    })
+    .optional(),
+  /**
+   * The grammar knows an object in a bucket that everybody imports for himself, and we have imported already: `object` is
+   * the id of the image in the region, `url` its address in the API of VPC, and there is no bucket any more.
+   */
+  ibmcloud: z
+    .strictObject({
+      regions: z.record(
+        z.string(),
+        z.strictObject({ release: z.string(), object: z.string(), bucket: z.string(), url: z.string() }),
+      ),
+    })
+    .optional(),
 })
 
 const disk = z.strictObject({ location: z.string(), sha256 })
@@ -117,11 +131,10 @@ export function releaseJson(facts: ManifestFacts): ReleaseManifest {
       const location = pathToFileURL(artifactPath(hex)).href
       artifacts[platformOf[format]] = { release, formats: { [format]: { disk: { location, sha256: hex } } } }
     }
-    const amis = block.images.filter(({ kind }) => kind === 'aws')
-    const regions = Object.fromEntries(amis.map(({ region, id }) => [region, { release, image: id }]))
+    const images = imagesOf(release, block.images)
     architectures[arch] = {
       artifacts,
-      ...(amis.length === 0 ? {} : { images: { aws: { regions } } }),
+      ...(Object.keys(images).length === 0 ? {} : { images }),
       'x-factory': block,
     }
   }
@@ -131,6 +144,25 @@ export function releaseJson(facts: ManifestFacts): ReleaseManifest {
     metadata: { 'last-modified': lastModifiedText, generator },
     architectures,
   })
+}
+
+/** The images of the clouds that the grammar knows. */
+function imagesOf(release: string, images: FactoryBlock['images']): z.infer<typeof cloudImages> {
+  const regions = <T>(wanted: string, entry: (image: FactoryBlock['images'][number]) => T) =>
+    Object.fromEntries(
+      images.filter(({ kind }) => kind === wanted).map((image) => [image.region, entry(image)]),
+    )
+  const aws = regions('aws', ({ id }) => ({ release, image: id }))
+  const ibmcloud = regions('ibm', ({ region, id }) => ({
+    release,
+    object: id,
+    bucket: '',
+    url: `https://${region}.iaas.cloud.ibm.com/v1/images/${id}`,
+  }))
+  return {
+    ...(Object.keys(aws).length === 0 ? {} : { aws: { regions: aws } }),
+    ...(Object.keys(ibmcloud).length === 0 ? {} : { ibmcloud: { regions: ibmcloud } }),
+  }
 }
 
 /** Puts the manifest in place at once: a reader sees the old one or the new one, never half of one. */

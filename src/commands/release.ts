@@ -106,7 +106,10 @@ async function asEngine(button: Button, engine: Engine): Promise<number> {
     disk: bib,
     registry,
     openBuilder: async (ref, login, session) =>
-      await openBuilder(ref, login, session, { readyLimitMs: configuration.limits.boot }),
+      await openBuilder(ref, login, session, {
+        readyLimitMs: configuration.limits.boot,
+        reconnectLimitMs: configuration.limits.reconnect,
+      }),
     listener: screen.listen,
     signal: interruption.signal,
     now: Date.now,

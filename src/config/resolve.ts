@@ -29,6 +29,7 @@ export function toConfiguration(file: FactoryFile, surroundings: Surroundings): 
       build: milliseconds(file.limits.build),
       disk: milliseconds(file.limits.disk),
       boot: milliseconds(file.limits.boot),
+      reconnect: milliseconds(file.limits.reconnect),
       lease: milliseconds(file.limits.lease),
       collect: milliseconds(file.limits.collect),
     },

@@ -119,6 +119,9 @@ const limits = z
     build: duration.default('2h').describe('The container build on one architecture.'),
     disk: duration.default('2h').describe('The disk build on one architecture.'),
     boot: duration.default('10m').describe('From starting a machine to its answer over SSH.'),
+    reconnect: duration
+      .default('2m')
+      .describe('A builder that answered before and is gone for so long counts as lost.'),
     lease: duration
       .default('4h')
       .describe(

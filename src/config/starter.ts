@@ -41,5 +41,5 @@ publish:
 
 require: all # or any, or a list of architectures: what makes a release complete
 
-# limits: { build: 2h, disk: 2h, boot: 10m, lease: 4h, collect: 1h }
+# limits: { build: 2h, disk: 2h, boot: 10m, reconnect: 2m, lease: 4h, collect: 1h }
 `

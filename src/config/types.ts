@@ -69,6 +69,7 @@ export interface LimitsConfiguration {
   readonly build: number
   readonly disk: number
   readonly boot: number
+  readonly reconnect: number
   readonly lease: number
   readonly collect: number
 }

@@ -106,9 +106,24 @@ test('has AMIs where readers of CoreOS streams look for them, one a region, and 
     generator: 'g',
     builds: [{ arch: 'x86_64', block: { ...block, images: [libvirt!, ...amis] }, artifactPath: String }],
   })
-  expect(architectures.x86_64?.images?.aws.regions).toEqual({
+  expect(architectures.x86_64?.images?.aws?.regions).toEqual({
     'us-east-1': { release: 'r1', image: 'ami-us-east-1' },
     'eu-west-1': { release: 'r1', image: 'ami-eu-west-1' },
+  })
+})
+
+test('has images of IBM Cloud where readers of CoreOS streams look for them, by their ids', () => {
+  const [libvirt] = block.images
+  const image = { ...libvirt!, cloud: 'z', kind: 'ibm', region: 'eu-es', id: 'r050-1' }
+  const facts = { release: 'r1', stream: 'candidate', lastModified: new Date(0), generator: 'g' }
+  const built = {
+    arch: 's390x' as const,
+    block: { ...block, images: [libvirt!, image] },
+    artifactPath: String,
+  }
+  const url = 'https://eu-es.iaas.cloud.ibm.com/v1/images/r050-1'
+  expect(releaseJson({ ...facts, builds: [built] }).architectures.s390x?.images).toEqual({
+    ibmcloud: { regions: { 'eu-es': { release: 'r1', object: 'r050-1', bucket: '', url } } },
   })
 })
 

@@ -3,7 +3,7 @@ import { CompleteSnapshotCommand, StartSnapshotCommand } from '@aws-sdk/client-e
 import { blockBytes } from '#clouds/aws/images/blocks.ts'
 import { awsClients } from '#clouds/aws/clients.ts'
 import { awsConfiguration } from '#clouds/aws/config.ts'
-import { createPace } from '#clouds/aws/images/pace.ts'
+import { createPace } from '#clouds/pace.ts'
 import { digestOf, putBlock } from '#clouds/aws/images/put-block.ts'
 import { sendBlocks } from '#clouds/aws/images/send-blocks.ts'
 import { openSentBlocks } from '#clouds/aws/images/sent-blocks.ts'

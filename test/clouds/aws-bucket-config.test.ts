@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { objectKey, readObjectKey } from '#clouds/aws/images/bucket-keys.ts'
 import { awsConfiguration } from '#clouds/aws/config.ts'
-import { checksumOfParts, digestOfPart, partsOf } from '#clouds/aws/images/parts.ts'
+import { checksumOfParts, digestOfPart, partsOf } from '#clouds/file-parts.ts'
 import type { ImageKey } from '#clouds/types.ts'
 import { sha256 } from '#test/servers/aws-test.ts'
 

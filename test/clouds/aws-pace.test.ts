@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createPace, isPushedBack } from '#clouds/aws/images/pace.ts'
+import { createPace, isPushedBack } from '#clouds/pace.ts'
 
 /** How many of these have come to their end by now. */
 async function settled(promises: readonly Promise<unknown>[]): Promise<number> {

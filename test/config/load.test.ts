@@ -79,7 +79,14 @@ describe('loadConfiguration', () => {
         { to: 'spare', architectures: ['x86_64', 's390x'], format: 'raw', verify: true },
       ],
       require: ['x86_64'],
-      limits: { build: 7_200_000, disk: 7_200_000, boot: 90_000, lease: 14_400_000, collect: 3_600_000 },
+      limits: {
+        build: 7_200_000,
+        disk: 7_200_000,
+        boot: 90_000,
+        reconnect: 120_000,
+        lease: 14_400_000,
+        collect: 3_600_000,
+      },
     })
     expect(configuration.clouds['spare']).toMatchObject({
       kind: 'libvirt',

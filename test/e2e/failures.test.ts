@@ -19,6 +19,7 @@ test('a full disk is grown once; a RUN that fails and a builder that loses its n
     only('x86_64', 'aarch64', 'ppc64le')(file)
     // Most of the time one of them only waits for a network that does not come back.
     for (const cloud of Object.values(file.clouds)) cloud['maxBuilders'] = 3
+    file.limits = { reconnect: '45s' }
   })
   await insertAfterFrom(workspace.containerfile, [
     // More than the first data disk has, less than the second one.
@@ -50,6 +51,7 @@ test('a full disk is grown once; a RUN that fails and a builder that loses its n
   expect(cutOff).toHaveLength(2)
   for (const { error } of cutOff) {
     expect(error).toMatchObject({ code: 'builder-unreachable', class: 'infra' })
+    expect(error.message).toContain('did not come back within 45')
     expect(error.hint).toBeTruthy()
   }
   const { stdout } = await workspace.factory('images', '--json')

@@ -31,7 +31,14 @@ export function configuration(changes: Partial<Configuration> = {}): Configurati
     builders: { x86_64: ['lab'], aarch64: ['lab', 'spare'], ppc64le: ['spare', 'lab'], s390x: ['lab'] },
     publish: [{ to: 'lab', architectures: architectureNames, format: 'raw', verify: true }],
     require: 'all',
-    limits: { build: 7_200_000, disk: 7_200_000, boot: 600_000, lease: 14_400_000, collect: 3_600_000 },
+    limits: {
+      build: 7_200_000,
+      disk: 7_200_000,
+      boot: 600_000,
+      reconnect: 120_000,
+      lease: 14_400_000,
+      collect: 3_600_000,
+    },
     place: (path) => ({ file: 'factory.yaml', line: path.length + 1, column: 1 }),
     ...changes,
   }

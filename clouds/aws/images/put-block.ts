@@ -6,8 +6,8 @@ import { blockBytes } from './blocks.ts'
 import type { RegionClients } from '../clients.ts'
 import { isExpired } from '../credentials.ts'
 import { awsErrorName, awsFailure } from '../failures.ts'
-import { type Pace, isPushedBack } from './pace.ts'
-import { retryPauseMs } from '../wait.ts'
+import { type Pace, isPushedBack } from '#clouds/pace.ts'
+import { retryPauseMs } from '#clouds/until.ts'
 
 const attempts = 8
 const attemptMs = 20_000

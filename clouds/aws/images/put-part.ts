@@ -5,10 +5,10 @@ import type { Bucket } from './bucket.ts'
 import { bucketFailure } from './bucket-failures.ts'
 import { isExpired } from '../credentials.ts'
 import { awsErrorName, awsFailure } from '../failures.ts'
-import { type Pace, isPushedBack } from './pace.ts'
-import { type Part, openPart } from './parts.ts'
+import { type Pace, isPushedBack } from '#clouds/pace.ts'
+import { type Part, openPart } from '#clouds/file-parts.ts'
 import type { Upload } from './uploads.ts'
-import { retryPauseMs } from '../wait.ts'
+import { retryPauseMs } from '#clouds/until.ts'
 
 const attempts = 8
 /** 75 KB a second for each part of 64 MiB, of which at least two are sent at once; who has less cannot send images. */

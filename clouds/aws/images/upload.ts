@@ -1,4 +1,8 @@
-import { type CompletedPart, CompleteMultipartUploadCommand } from '@aws-sdk/client-s3'
+import {
+  type CompletedPart,
+  CompleteMultipartUploadCommand,
+  type Part as ListedPart,
+} from '@aws-sdk/client-s3'
 import type { ImageKey } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import type { Context } from '#src/context.ts'
@@ -9,9 +13,10 @@ import { uploadGone } from './bucket-failures.ts'
 import { contentPrefix, objectKey } from './bucket-keys.ts'
 import { awsErrorName } from '../failures.ts'
 import { type StoredObject, objectAt, objectsBelow } from './objects.ts'
-import { createPace } from './pace.ts'
-import { checksumOfParts, digestOfPart, partsOf } from './parts.ts'
-import { sendParts } from './send-parts.ts'
+import { createPace } from '#clouds/pace.ts'
+import { checksumOfParts, digestOfPart, partsOf } from '#clouds/file-parts.ts'
+import { type PartStore, sendParts } from '#clouds/send-parts.ts'
+import { putPart } from './put-part.ts'
 import { type Upload, beginUpload, listedParts, uploadsBelow } from './uploads.ts'
 
 /** More fill no line; each holds some hundred kilobytes of its file in memory. */
@@ -30,10 +35,34 @@ export async function uploadArtifact(
   const [begun] = await uploadsBelow(bucket, prefix, ctx)
   const there = begun && (await listedParts(bucket, begun, ctx))
   const upload = begun && there ? begun : await beginUpload(bucket, objectKey(key), ctx)
-  const target = { bucket, upload, pace: createPace(mostPartsAtOnce) }
-  const parts = await sendParts(target, artifact, there ?? [], ctx)
+  const sent = await sendParts(partStore(bucket, upload, artifact, there ?? []), artifact, ctx)
+  const parts = sent.map(({ number, tag, digest }) => ({
+    PartNumber: number,
+    ETag: tag,
+    ChecksumSHA256: digest.toString('base64'),
+  }))
   await complete(bucket, upload, parts, ctx)
-  return await theObject(bucket, upload.key, artifact, ctx, checksumOfParts(parts.map(digestIn)))
+  return await theObject(bucket, upload.key, artifact, ctx, checksumOfParts(sent.map(({ digest }) => digest)))
+}
+
+function partStore(
+  bucket: Bucket,
+  upload: Upload,
+  { path }: Artifact,
+  there: readonly ListedPart[],
+): PartStore {
+  const target = { bucket, upload, pace: createPace(mostPartsAtOnce) }
+  const before = new Map(there.map((part) => [part.PartNumber, part]))
+  return {
+    algorithm: 'sha256',
+    pace: target.pace,
+    place: `the bucket ${bucket.bucket}`,
+    known({ number }, digest) {
+      const part = before.get(number)
+      return part?.ChecksumSHA256 === digest.toString('base64') ? part.ETag : undefined
+    },
+    put: (part, digest, ctx) => putPart(target, path, part, digest, ctx),
+  }
 }
 
 async function complete(bucket: Bucket, upload: Upload, Parts: CompletedPart[], ctx: Context): Promise<void> {
@@ -82,8 +111,4 @@ async function checksumOf(artifact: Artifact, ctx: Context): Promise<string> {
   for (const part of partsOf(artifact.sizeBytes))
     digests.push(await digestOfPart(artifact.path, part, ctx.signal))
   return checksumOfParts(digests)
-}
-
-function digestIn({ ChecksumSHA256 = '' }: CompletedPart): Buffer {
-  return Buffer.from(ChecksumSHA256, 'base64')
 }

@@ -1,4 +1,3 @@
-import type { IncomingHttpHeaders } from 'node:http'
 import type { Call } from './call.ts'
 import { Refusal } from './refusal.ts'
 import { isSignedWith, unsignedHeaders } from './signature.ts'
@@ -37,13 +36,16 @@ export function authenticate(
   if (!credential || headers['x-amz-security-token'] !== credential.sessionToken)
     throw refuse(service, unknownKey)
   if (credential.expired) throw refuse(service, expired)
-  const time = signingTime(headers)
-  if (time === undefined || !String(headers['x-amz-date']).startsWith(authorization.date))
+  const { presigned } = authorization
+  const written = presigned?.time ?? String(headers['x-amz-date'])
+  const time = signingTime(written)
+  if (time === undefined || !written.startsWith(authorization.date))
     throw refuse(service, wrong, 'X-Amz-Date is missing or of another day than the scope')
-  if (Math.abs(now - time) > skewLimitMs) throw refuse(service, skewed)
+  const lastMs = presigned ? presigned.expiresSeconds * 1000 : skewLimitMs
+  if (now - time > lastMs || time - now > skewLimitMs) throw refuse(service, skewed)
   const unsigned = unsignedHeaders(authorization, headers)
   if (unsigned.length > 0) throw refuse(service, wrong, `headers are not signed: ${unsigned.join(', ')}`)
-  const payloadHash = hashOfPayload(signed, service)
+  const payloadHash = presigned ? 'UNSIGNED-PAYLOAD' : hashOfPayload(signed, service)
   if (!isSignedWith(credential.secretAccessKey, authorization, { ...signed, payloadHash }))
     throw refuse(service, wrong)
   return credential
@@ -61,8 +63,8 @@ function hashOfPayload({ bodySha256, headers, method }: Signed, service: string)
   return counted
 }
 
-function signingTime(headers: IncomingHttpHeaders): number | undefined {
-  const form = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(String(headers['x-amz-date']))
+function signingTime(written: string): number | undefined {
+  const form = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(written)
   if (!form) return undefined
   const [year, month, day, hour, minute, second] = form.slice(1).map(Number) as [
     number,

@@ -34,8 +34,18 @@ export const uploadPart: Operation = async (call, world) => {
   if (upload.hasChecksums && said === undefined)
     throw invalidRequest('The upload was created using a sha256 checksum. The part has to have one.')
   const digest = createHash('sha256')
-  call.stream?.on('data', (bytes: Buffer) => digest.update(bytes))
+  const md5 = createHash('md5')
+  call.stream?.on('data', (bytes: Buffer) => {
+    digest.update(bytes)
+    md5.update(bytes)
+  })
   const answer = await world.upstream.forward(call)
+  const saidMd5 = call.headers['content-md5']
+  if (saidMd5 !== undefined && saidMd5 !== md5.digest('base64'))
+    throw new Refusal({
+      code: 'BadDigest',
+      message: 'The Content-MD5 you specified did not match what we received.',
+    })
   const checksum = digest.digest('base64')
   const number = Number(call.parameters['partNumber'])
   if (said !== undefined && said !== checksum) {

@@ -70,7 +70,9 @@ const ofBucket: Readonly<Record<string, string>> = {
 }
 
 function s3Operation({ method, url, headers }: RequestHead) {
-  const { path, query } = parts(url)
+  const { path, query: all } = parts(url)
+  // What signs an address is no parameter.
+  const query = Object.fromEntries(Object.entries(all).filter(([name]) => !name.startsWith('X-Amz-')))
   const [, bucket = '', ...rest] = path
   const key = rest.join('/')
   const parameters = {

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 import type { Call, FrontRequest } from './call.ts'
 import { operationOf } from './operation.ts'
-import { readAuthorization } from './signature.ts'
+import { readAuthorization, readPresigned } from './signature.ts'
 import type { Authorization } from './signature.ts'
 
 /** A request whose head, and unless it goes to S3 whose body, has come; nobody knows yet who sent it. */
@@ -17,7 +17,7 @@ export interface Received {
 export async function receive(incoming: IncomingMessage, requests: FrontRequest[]): Promise<Received> {
   const { method = '', url = '', headers, rawHeaders } = incoming
   const at = Date.now()
-  const authorization = readAuthorization(headers.authorization)
+  const authorization = readAuthorization(headers.authorization) ?? readPresigned(url)
   const { service = '', region = '', accessKeyId = '' } = authorization ?? {}
   const isStreamed = service === 's3'
   const body = isStreamed ? Buffer.alloc(0) : await buffer(incoming)

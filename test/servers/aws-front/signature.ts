@@ -10,6 +10,8 @@ export interface Authorization {
   readonly service: string
   readonly signedHeaders: readonly string[]
   readonly signature: string
+  /** Of an address that was signed for somebody who has no key: when, as in `x-amz-date`, and for how long. */
+  readonly presigned?: { readonly time: string; readonly expiresSeconds: number }
 }
 
 export interface SignedRequest {
@@ -33,6 +35,18 @@ export function readAuthorization(header: string | undefined): Authorization | u
   return { accessKeyId, date, region, service, signedHeaders: signed.split(';'), signature }
 }
 
+/** The same of an address that bears its signature: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html */
+export function readPresigned(url: string): Authorization | undefined {
+  const query = new URL(url, 'http://front').searchParams
+  const said = (name: string) => query.get(`X-Amz-${name}`) ?? ''
+  if (said('Algorithm') !== algorithm || !/^[0-9a-f]{64}$/.test(said('Signature'))) return undefined
+  const [accessKeyId, date, region, service] = said('Credential').split('/')
+  if (!accessKeyId || !date || !region || !service) return undefined
+  const signedHeaders = said('SignedHeaders').split(';')
+  const presigned = { time: said('Date'), expiresSeconds: Number(said('Expires')) }
+  return { accessKeyId, date, region, service, signedHeaders, signature: said('Signature'), presigned }
+}
+
 /**
  * Whether the secret made the signature of this very request; AWS's own description of the algorithm:
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
@@ -40,7 +54,7 @@ export function readAuthorization(header: string | undefined): Authorization | u
 export function isSignedWith(secret: string, authorization: Authorization, request: SignedRequest): boolean {
   const { date, region, service, signature } = authorization
   const scope = `${date}/${region}/${service}/aws4_request`
-  const time = String(request.headers['x-amz-date'])
+  const time = authorization.presigned?.time ?? String(request.headers['x-amz-date'])
   const toSign = [algorithm, time, scope, sha256(canonicalRequest(authorization, request))].join('\n')
   const key = [date, region, service, 'aws4_request'].reduce(
     (above: string | Buffer, part) => createHmac('sha256', above).update(part).digest(),
@@ -75,7 +89,8 @@ function canonicalRequest({ service, signedHeaders }: Authorization, request: Si
 
 function canonicalQuery(query: string): string {
   if (query === '') return ''
-  const pairs = query.split('&').map((pair) => {
+  const signed = query.split('&').filter((pair) => !pair.startsWith('X-Amz-Signature='))
+  const pairs = signed.map((pair) => {
     const [name = '', value = ''] = pair.split(/=(.*)/s)
     return { name: escapeUri(decodeURIComponent(name)), value: escapeUri(decodeURIComponent(value)) }
   })

@@ -30,10 +30,15 @@ export function openPart(path: string, { offset, length }: Part) {
   return createReadStream(path, { start: offset, end: offset + length - 1, highWaterMark: readBytes })
 }
 
-/** The sha256 of a part; one buffer does for all of it. */
-export async function digestOfPart(path: string, part: Part, signal: AbortSignal): Promise<Buffer> {
+/** The digest of a part, by which a store tells it from others: S3 keeps sha256, others only md5. One buffer does for all of it. */
+export async function digestOfPart(
+  path: string,
+  part: Part,
+  signal: AbortSignal,
+  algorithm: 'sha256' | 'md5' = 'sha256',
+): Promise<Buffer> {
   await using file = await open(path)
-  const digest = createHash('sha256')
+  const digest = createHash(algorithm)
   const piece = Buffer.alloc(Math.min(readBytes, part.length))
   for (let at = 0; at < part.length;) {
     signal.throwIfAborted()

@@ -1,10 +1,9 @@
 import type { Context } from '#src/context.ts'
 import { type FactoryError, asFactoryError } from '#src/errors.ts'
-import type { AwsSettings } from './settings.ts'
 
 /** Goes through all regions; one that fails does not hide what the others have, and its failure is thrown at the end. */
 export async function* fromEveryRegion<T>(
-  { regions }: AwsSettings,
+  { regions }: { readonly regions: readonly string[] },
   ctx: Context,
   look: (region: string) => AsyncIterable<T>,
 ): AsyncIterable<T> {

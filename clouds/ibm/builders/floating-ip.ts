@@ -1,0 +1,73 @@
+import type { Lease } from '#clouds/types.ts'
+import type { Context } from '#src/context.ts'
+import { asFactoryError } from '#src/errors.ts'
+import { isNameTaken } from '../failures.ts'
+import { leaseMarks } from '../marks.ts'
+import { rentedName } from '../names.ts'
+import { resourceGroupIn } from '../resource-group.ts'
+import type { IbmSettings } from '../settings.ts'
+import { attachMarks, readMarks } from '../tags.ts'
+import { until } from '../wait.ts'
+import { type Address, addressById, bindAddress, everyAddress, reserveAddress } from './addresses.ts'
+import type { Instance } from './instances.ts'
+
+const bindLimitMs = 3 * 60_000
+const pausesMs = [0, 1_000, 2_000]
+
+/** The floating IP of a machine: its own, which is reserved for it and goes with it; returns when it is seen to be bound. */
+export async function floatingIp(
+  settings: IbmSettings,
+  region: string,
+  machine: Instance,
+  lease: Lease,
+  ctx: Context,
+): Promise<string> {
+  const interfaceId = machine.primary_network_interface.id
+  const known = await addressOf(settings, region, lease, ctx)
+  const { id, crn } = known ?? (await reserve(settings, region, interfaceId, lease, ctx))
+  const marks = leaseMarks(lease)
+  const seen = await readMarks(settings, crn, ctx)
+  if (seen['lease'] === undefined) await attachMarks(settings, [crn], marks, ctx)
+  return await until(`binding the address of ${lease.id} in ${region}`, bindLimitMs, ctx, async () => {
+    const now = await addressById(settings, region, id, ctx)
+    if (now?.status === 'available' && now.target?.id === interfaceId) return now.address
+    // Somebody else's hand, or a machine before this one.
+    if (now?.status === 'available') await bindAddress(settings, region, id, interfaceId, ctx)
+    return undefined
+  })
+}
+
+async function reserve(
+  settings: IbmSettings,
+  region: string,
+  interfaceId: string,
+  lease: Lease,
+  ctx: Context,
+): Promise<Address> {
+  ctx.emit({ message: `reserving an address for ${lease.id}` })
+  const name = rentedName('address', lease.id, lease.owner)
+  const body = { name, target: { id: interfaceId }, ...(await resourceGroupIn(settings, ctx)) }
+  try {
+    return await reserveAddress(settings, region, body, ctx)
+  } catch (error) {
+    ctx.signal.throwIfAborted()
+    const failure = asFactoryError(error)
+    if (failure.class !== 'infra' && !isNameTaken(failure)) throw failure
+    for (const pauseMs of pausesMs) {
+      await ctx.sleep(pauseMs)
+      const made = await addressOf(settings, region, lease, ctx)
+      if (made) return made
+    }
+    throw failure
+  }
+}
+
+async function addressOf(
+  settings: IbmSettings,
+  region: string,
+  { id, owner }: Lease,
+  ctx: Context,
+): Promise<Address | undefined> {
+  const name = rentedName('address', id, owner)
+  return (await everyAddress(settings, region, ctx)).find((each) => each.name === name)
+}

@@ -1,0 +1,269 @@
+import { describe, expect, test, vi } from 'vitest'
+import { marksOf } from '#clouds/ibm/marks.ts'
+import { imageName } from '#clouds/ibm/names.ts'
+import type { Artifact } from '#src/artifact/types.ts'
+import { gather, testContext } from '#test/contract/cloud.ts'
+import { stalled } from '#test/servers/aws-front/effects.ts'
+import { ibmForTests } from './ibm-tests.ts'
+import { mainRegion, otherRegion } from './ibm-fixture.ts'
+
+const MiB = 1024 ** 2
+const ibm = ibmForTests()
+const small = () => ibm.ibm.newArtifact(8 * MiB)
+
+async function removeAll(): Promise<void> {
+  const store = await ibm.images()
+  for (const image of await gather(store.list(testContext()))) await store.remove(image, testContext())
+}
+
+test('regions side by side import one object, which is sent once and gone afterwards', async () => {
+  const artifact = await ibm.ibm.newArtifact()
+  const store = await ibm.images()
+  const made = await Promise.all(
+    [mainRegion, otherRegion].map(async (region) =>
+      store.publish(artifact, await ibm.keyOf(artifact, region), testContext()),
+    ),
+  )
+  expect(made.map(({ region }) => region)).toEqual([mainRegion, otherRegion])
+  const sent = ibm.ibm.cos.requests.filter(({ action }) => action === 'UploadPart')
+  expect(sent.map(({ parameters }) => parameters['partNumber']).toSorted()).toEqual(['1', '2'])
+  const hrefs = ibm.ibm.double
+    .calls('CreateImage')
+    .map(({ parameters }) => (JSON.parse(parameters['body']!) as { file: { href: string } }).file.href)
+  expect(hrefs).toHaveLength(2)
+  expect(new Set(hrefs).size).toBe(1)
+  expect(hrefs[0]).toMatch(new RegExp(`^cos://${mainRegion}/${ibm.ibm.bucket}/[^/]+\\.qcow2$`))
+  expect(await ibm.ibm.inBucket()).toEqual([])
+  await removeAll()
+  expect(ibm.ibm.double.world.tagNames).not.toContain(`factory-sha256:${artifact.sha256}`)
+})
+
+test('parts go to addresses that are signed for them alone, so that their sender needs no key', async () => {
+  const artifact = await small()
+  const sending = vi.spyOn(globalThis, 'fetch')
+  await ibm.publish(artifact)
+  const [url, init] = sending.mock.calls.find(([, each]) => each?.method === 'PUT')!
+  sending.mockRestore()
+  const said = new URL(String(url)).searchParams
+  expect(said.get('X-Amz-SignedHeaders')).toBe('content-md5;host')
+  expect(said.get('partNumber')).toBe('1')
+  expect(Object.keys(init!.headers!)).toEqual(['content-md5'])
+  await ibm.expectOnlyImage(artifact)
+})
+
+test('an image is named so that IBM takes it, bears its marks, and ends when it was told to', async () => {
+  const artifact = await small()
+  const now = Date.now()
+  const image = await ibm.publish(artifact, mainRegion, {
+    deprecateAfter: '30d',
+    obsoleteAfter: '60d',
+    resourceGroup: 'copr',
+  })
+  const record = ibm.ibm.double.world.images.get(image.id)!
+  expect(record.resource_group).toBe('b'.repeat(32))
+  expect(Date.parse(record.deprecation_at!) - now).toBeGreaterThan(30 * 86_400_000 - 1)
+  expect(Date.parse(record.obsolescence_at!) - now).toBeGreaterThan(60 * 86_400_000 - 1)
+  const tags = [...ibm.ibm.double.world.tags.get(record.crn)!.tags]
+  expect(tags).toContain('team:copr')
+  const { sha256, owner, arch } = await ibm.keyOf(artifact)
+  expect(marksOf(tags)).toMatchObject({ sha256, owner, arch, size: String(artifact.virtualBytes) })
+  record.status = 'deprecated'
+  expect(await (await ibm.images()).find(await ibm.keyOf(artifact), testContext())).toEqual(image)
+  record.status = 'obsolete'
+  const store = await ibm.images()
+  expect(await store.find(await ibm.keyOf(artifact), testContext())).toBeUndefined()
+  expect(await gather(store.list(testContext()))).toEqual([image])
+  expect(await ibm.leftovers()).toEqual([])
+  // Its name is free again for the same content.
+  await ibm.publish(artifact)
+  await ibm.expectOnlyImage(artifact)
+})
+
+test('long names and names that IBM keeps for itself become names that it takes', () => {
+  const key = { sha256: 'a'.repeat(64), owner: 'somebody' }
+  const long = imageName({ ...key, name: `${'copr-builder.'.repeat(6)}x86_64` })
+  expect(long).toMatch(/^copr-builder-copr-builder-[a-z-]*-a{12}-[0-9a-f]{8}$/)
+  expect(long.length).toBeLessThanOrEqual(63)
+  expect(imageName({ ...key, name: 'ibm-thing' })).toMatch(/^image-ibm-thing-a{12}-/)
+  expect(imageName({ ...key, name: '9_lives' })).toMatch(/^image-9-lives-a{12}-/)
+})
+
+describe('a publish that cannot become an image', () => {
+  async function refused(artifact: Artifact, change?: object): Promise<unknown> {
+    const failure = await ibm.failureOf(artifact, change)
+    expect(await gather((await ibm.images()).list(testContext()))).toEqual([])
+    return failure
+  }
+
+  test('says why IBM could not import it, removes that, and begins anew at the next try', async () => {
+    const artifact = await small()
+    ibm.ibm.double.settings.importOutcome = {
+      status: 'failed',
+      code: 'image_data_corrupted',
+      message: 'The file is not a qcow2.',
+    }
+    const failure = await refused(artifact)
+    expect(failure).toMatchObject({ code: 'ibm-image-failed', class: 'infra' })
+    expect((failure as Error).message).toContain('image_data_corrupted: The file is not a qcow2.')
+    expect(ibm.ibm.double.calls('DeleteImage')).toHaveLength(1)
+    ibm.ibm.double.settings.importOutcome = 'available'
+    ibm.ibm.cos.forgetRequests()
+    await ibm.publish(artifact)
+    expect(ibm.ibm.cos.requests.filter(({ action }) => action === 'UploadPart')).toEqual([])
+    await ibm.expectOnlyImage(artifact)
+  })
+
+  test('is not tried again when the disk itself is what IBM does not take', async () => {
+    ibm.ibm.double.settings.importOutcome = {
+      status: 'failed',
+      code: 'image_provisioned_size_unsupported',
+      message: 'too large',
+    }
+    expect(await refused(await small())).toMatchObject({ code: 'ibm-image-failed', class: 'user' })
+    expect(await ibm.ibm.inBucket()).toEqual([])
+    expect(await ibm.leftovers()).toEqual([])
+  })
+
+  test('does not count when IBM has read other bytes', async () => {
+    const artifact = await small()
+    ibm.ibm.double.settings.importOutcome = 'wrong checksum'
+    expect(await refused(artifact)).toMatchObject({ code: 'ibm-image-differs', class: 'infra' })
+    ibm.ibm.double.settings.importOutcome = 'available'
+    await ibm.publish(artifact)
+    await ibm.expectOnlyImage(artifact)
+  })
+
+  test('says how VPC is let read the bucket', async () => {
+    ibm.ibm.double.settings.authorization = 'missing'
+    const failure = await refused(await small())
+    expect(failure).toMatchObject({ code: 'ibm-authorization', class: 'permission' })
+    expect((failure as { hint: string }).hint).toContain(
+      'authorization-policy-create is cloud-object-storage Reader',
+    )
+    expect(await ibm.ibm.inBucket()).toEqual([])
+  })
+
+  test('says which operating systems there are', async () => {
+    const failure = await refused(await small(), { operatingSystem: { x86_64: 'red-8-s390x-byol' } })
+    expect(failure).toMatchObject({ code: 'ibm-operating-system', class: 'user' })
+    expect((failure as { hint: string }).hint).toContain('red-9-amd64, red-9-amd64-byol.')
+  })
+
+  test('says that a quota is used up', async () => {
+    ibm.ibm.double.settings.quotas.images = 0
+    expect(await refused(await small())).toMatchObject({ code: 'ibm-quota', class: 'quota' })
+    expect(await ibm.ibm.inBucket()).toEqual([])
+  })
+})
+
+describe('what is asked before anything is built', () => {
+  test('refuses formats, architectures and sizes that IBM does not take', async () => {
+    const store = await ibm.images()
+    expect(store.takes('s390x', 'qcow2')).toEqual({ ok: true })
+    expect(store.takes('x86_64', 'raw')).toMatchObject({ ok: false, hint: 'Write `format: qcow2`.' })
+    expect(store.takes('aarch64', 'qcow2')).toMatchObject({ ok: false })
+    const need = { virtualBytes: 251e9, storedBytes: 1 }
+    await expect(store.check(mainRegion, need, testContext())).rejects.toMatchObject({
+      code: 'ibm-image-too-large',
+    })
+    await store.check(mainRegion, { ...need, virtualBytes: 250e9 }, testContext())
+  })
+
+  test('refuses a bucket that is not there, and none', async () => {
+    const need = { virtualBytes: 1, storedBytes: 1 }
+    const gone = { ...ibm.ibm.configuration().bucket, name: 'not-there' }
+    const elsewhere = await ibm.images({ bucket: gone })
+    const missing = { code: 'ibm-bucket-missing', class: 'user' }
+    await expect(elsewhere.check(mainRegion, need, testContext())).rejects.toMatchObject(missing)
+    const none = await ibm.images({ bucket: undefined })
+    await expect(none.check(mainRegion, need, testContext())).rejects.toMatchObject(missing)
+  })
+})
+
+describe('a publish that is killed', () => {
+  const moments = [
+    ['before IBM is asked for the image', 'CreateImage', false],
+    ['when IBM has begun the image and has not answered', 'CreateImage', true],
+    ['before the image bears its marks', 'AttachTag', false],
+    ['when the marks are on their way', 'AttachTag', true],
+  ] as const
+  test.each(moments)('%s leaves nothing that counts, and is gone on with', async (_when, action, isDone) => {
+    const artifact = await small()
+    const fault = ibm.ibm.double.inject({ action, times: 1, effect: stalled(isDone) })
+    await ibm.ibm.killPublish(artifact, await ibm.keyOf(artifact), fault.happened)
+    fault.remove()
+    expect(await gather((await ibm.images()).list(testContext()))).toEqual([])
+    expect((await ibm.leftovers()).length).toBeGreaterThan(0)
+    ibm.ibm.cos.forgetRequests()
+    await ibm.publish(artifact)
+    expect(ibm.ibm.cos.requests.filter(({ action: each }) => each === 'UploadPart')).toEqual([])
+    await ibm.expectOnlyImage(artifact)
+  })
+
+  test.each(moments)('%s is cleaned up by reapers, in whatever order', async (_when, action, isDone) => {
+    const artifact = await small()
+    const fault = ibm.ibm.double.inject({ action, times: 1, effect: stalled(isDone) })
+    await ibm.ibm.killPublish(artifact, await ibm.keyOf(artifact), fault.happened)
+    fault.remove()
+    const store = await ibm.images()
+    const found = await ibm.leftovers()
+    const ends = found.map(({ expires }) => Date.parse(expires!))
+    expect(ends.every((end) => end > Date.now() + 2 * 3_600_000)).toBe(true)
+    // The object first: nobody could tell then whose the image is, were it not looked at before.
+    for (const each of found.toReversed()) await store.discard(each, testContext())
+    for (const each of await ibm.leftovers()) await store.discard(each, testContext())
+    expect(await ibm.leftovers()).toEqual([])
+    expect(await ibm.ibm.inBucket()).toEqual([])
+    expect(
+      [...ibm.ibm.double.world.images.values()].filter(({ visibility }) => visibility === 'private'),
+    ).toEqual([])
+  })
+
+  test('while parts are on their way sends only the others', async () => {
+    const artifact = await ibm.ibm.newArtifact()
+    await ibm.ibm.killPublish(artifact, await ibm.keyOf(artifact), 1)
+    const before = ibm.ibm.cos.requests.filter(
+      ({ action, status }) => action === 'UploadPart' && status === 200,
+    )
+    ibm.ibm.cos.forgetRequests()
+    await ibm.publish(artifact)
+    const sent = ibm.ibm.cos.requests.filter(({ action }) => action === 'UploadPart')
+    expect(sent.length + before.length).toBe(2)
+    await ibm.expectOnlyImage(artifact)
+  })
+})
+
+test('an object that another region still reads stays until that has ended', async () => {
+  const artifact = await small()
+  // A process of its own is killed while it imports into the other region.
+  const other = await ibm.keyOf(artifact, otherRegion)
+  const fault = ibm.ibm.double.inject({
+    action: 'GetImage',
+    region: otherRegion,
+    times: 1,
+    effect: stalled(),
+  })
+  await ibm.ibm.killPublish(artifact, other, fault.happened)
+  fault.remove()
+  await ibm.publish(artifact)
+  expect(await ibm.ibm.inBucket()).toHaveLength(1)
+  ibm.ibm.cos.forgetRequests()
+  await ibm.publish(artifact, otherRegion)
+  expect(ibm.ibm.cos.requests.filter(({ action }) => action === 'UploadPart')).toEqual([])
+  expect(await ibm.ibm.inBucket()).toEqual([])
+  await removeAll()
+})
+
+test('a namesake of the same name and of foreign content is left alone, whatever state it is in', async () => {
+  const artifact = await small()
+  const key = await ibm.keyOf(artifact)
+  await ibm.ibm.plantForeign(key)
+  const [planted] = [...ibm.ibm.double.world.images.values()].filter(({ name }) => name === imageName(key))
+  for (const status of ['available', 'failed', 'pending', 'deprecated'] as const) {
+    planted!.status = status
+    expect(await ibm.failureOf(artifact)).toMatchObject({ code: 'image-name-taken', class: 'user' })
+  }
+  expect(ibm.ibm.double.calls('DeleteImage')).toEqual([])
+  expect(await ibm.ibm.inBucket()).toEqual([])
+  ibm.ibm.double.world.images.delete(planted!.id)
+})
