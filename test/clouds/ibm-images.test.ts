@@ -2,9 +2,9 @@ import { describe, expect, test, vi } from 'vitest'
 import { marksOf } from '#clouds/ibm/marks.ts'
 import { imageName } from '#clouds/ibm/names.ts'
 import type { Artifact } from '#src/artifact/types.ts'
-import { gather, testContext } from '#test/contract/cloud.ts'
+import { gather } from '#test/contract/cloud.ts'
 import { stalled } from '#test/servers/aws-front/effects.ts'
-import { ibmForTests } from './ibm-tests.ts'
+import { hasty, ibmForTests } from './ibm-tests.ts'
 import { mainRegion, otherRegion } from './ibm-fixture.ts'
 
 const MiB = 1024 ** 2
@@ -13,7 +13,7 @@ const small = () => ibm.ibm.newArtifact(8 * MiB)
 
 async function removeAll(): Promise<void> {
   const store = await ibm.images()
-  for (const image of await gather(store.list(testContext()))) await store.remove(image, testContext())
+  for (const image of await gather(store.list(hasty()))) await store.remove(image, hasty())
 }
 
 test('regions side by side import one object, which is sent once and gone afterwards', async () => {
@@ -21,7 +21,7 @@ test('regions side by side import one object, which is sent once and gone afterw
   const store = await ibm.images()
   const made = await Promise.all(
     [mainRegion, otherRegion].map(async (region) =>
-      store.publish(artifact, await ibm.keyOf(artifact, region), testContext()),
+      store.publish(artifact, await ibm.keyOf(artifact, region), hasty()),
     ),
   )
   expect(made.map(({ region }) => region)).toEqual([mainRegion, otherRegion])
@@ -68,11 +68,11 @@ test('an image is named so that IBM takes it, bears its marks, and ends when it 
   const { sha256, owner, arch } = await ibm.keyOf(artifact)
   expect(marksOf(tags)).toMatchObject({ sha256, owner, arch, size: String(artifact.virtualBytes) })
   record.status = 'deprecated'
-  expect(await (await ibm.images()).find(await ibm.keyOf(artifact), testContext())).toEqual(image)
+  expect(await (await ibm.images()).find(await ibm.keyOf(artifact), hasty())).toEqual(image)
   record.status = 'obsolete'
   const store = await ibm.images()
-  expect(await store.find(await ibm.keyOf(artifact), testContext())).toBeUndefined()
-  expect(await gather(store.list(testContext()))).toEqual([image])
+  expect(await store.find(await ibm.keyOf(artifact), hasty())).toBeUndefined()
+  expect(await gather(store.list(hasty()))).toEqual([image])
   expect(await ibm.leftovers()).toEqual([])
   // Its name is free again for the same content.
   await ibm.publish(artifact)
@@ -91,7 +91,7 @@ test('long names and names that IBM keeps for itself become names that it takes'
 describe('a publish that cannot become an image', () => {
   async function refused(artifact: Artifact, change?: object): Promise<unknown> {
     const failure = await ibm.failureOf(artifact, change)
-    expect(await gather((await ibm.images()).list(testContext()))).toEqual([])
+    expect(await gather((await ibm.images()).list(hasty()))).toEqual([])
     return failure
   }
 
@@ -163,10 +163,10 @@ describe('what is asked before anything is built', () => {
     expect(store.takes('x86_64', 'raw')).toMatchObject({ ok: false, hint: 'Write `format: qcow2`.' })
     expect(store.takes('aarch64', 'qcow2')).toMatchObject({ ok: false })
     const need = { virtualBytes: 251e9, storedBytes: 1 }
-    await expect(store.check(mainRegion, need, testContext())).rejects.toMatchObject({
+    await expect(store.check(mainRegion, need, hasty())).rejects.toMatchObject({
       code: 'ibm-image-too-large',
     })
-    await store.check(mainRegion, { ...need, virtualBytes: 250e9 }, testContext())
+    await store.check(mainRegion, { ...need, virtualBytes: 250e9 }, hasty())
   })
 
   test('refuses a bucket that is not there, and none', async () => {
@@ -174,9 +174,9 @@ describe('what is asked before anything is built', () => {
     const gone = { ...ibm.ibm.configuration().bucket, name: 'not-there' }
     const elsewhere = await ibm.images({ bucket: gone })
     const missing = { code: 'ibm-bucket-missing', class: 'user' }
-    await expect(elsewhere.check(mainRegion, need, testContext())).rejects.toMatchObject(missing)
+    await expect(elsewhere.check(mainRegion, need, hasty())).rejects.toMatchObject(missing)
     const none = await ibm.images({ bucket: undefined })
-    await expect(none.check(mainRegion, need, testContext())).rejects.toMatchObject(missing)
+    await expect(none.check(mainRegion, need, hasty())).rejects.toMatchObject(missing)
   })
 })
 
@@ -192,7 +192,7 @@ describe('a publish that is killed', () => {
     const fault = ibm.ibm.double.inject({ action, times: 1, effect: stalled(isDone) })
     await ibm.ibm.killPublish(artifact, await ibm.keyOf(artifact), fault.happened)
     fault.remove()
-    expect(await gather((await ibm.images()).list(testContext()))).toEqual([])
+    expect(await gather((await ibm.images()).list(hasty()))).toEqual([])
     expect((await ibm.leftovers()).length).toBeGreaterThan(0)
     ibm.ibm.cos.forgetRequests()
     await ibm.publish(artifact)
@@ -210,8 +210,8 @@ describe('a publish that is killed', () => {
     const ends = found.map(({ expires }) => Date.parse(expires!))
     expect(ends.every((end) => end > Date.now() + 2 * 3_600_000)).toBe(true)
     // The object first: nobody could tell then whose the image is, were it not looked at before.
-    for (const each of found.toReversed()) await store.discard(each, testContext())
-    for (const each of await ibm.leftovers()) await store.discard(each, testContext())
+    for (const each of found.toReversed()) await store.discard(each, hasty())
+    for (const each of await ibm.leftovers()) await store.discard(each, hasty())
     expect(await ibm.leftovers()).toEqual([])
     expect(await ibm.ibm.inBucket()).toEqual([])
     expect(
