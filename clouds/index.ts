@@ -2,6 +2,8 @@ import type { z } from 'zod'
 import { awsConfiguration } from './aws/config.ts'
 import { ibmConfiguration } from './ibm/config.ts'
 import { libvirtConfiguration } from './libvirt/config.ts'
+import { openstackConfiguration } from './openstack/config.ts'
+import { sshConfiguration } from './ssh/config.ts'
 import type { Cloud, CloudKind } from './types.ts'
 
 /** What `clouds.<name>` of the configuration may say, by its `kind`; every schema carries that literal. */
@@ -9,6 +11,8 @@ export const cloudConfigurations = {
   aws: awsConfiguration,
   ibm: ibmConfiguration,
   libvirt: libvirtConfiguration,
+  openstack: openstackConfiguration,
+  ssh: sshConfiguration,
 } as const
 
 export type CloudConfiguration = z.infer<(typeof cloudConfigurations)[CloudKind]>
@@ -38,6 +42,14 @@ export async function openCloud(
     case 'libvirt': {
       const { createLibvirtCloud } = await import('./libvirt/index.ts')
       return await createLibvirtCloud(name, configuration, settings)
+    }
+    case 'openstack': {
+      const { createOpenstackCloud } = await import('./openstack/index.ts')
+      return await createOpenstackCloud(name, configuration, settings)
+    }
+    case 'ssh': {
+      const { createSshCloud } = await import('./ssh/index.ts')
+      return await createSshCloud(name, configuration, settings)
     }
   }
 }

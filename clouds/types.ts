@@ -5,7 +5,7 @@ import type { Context } from '#src/context.ts'
 import type { Rate } from '#src/cost.ts'
 
 /** Every kind of cloud, one folder each. */
-export const cloudKinds = ['aws', 'ibm', 'libvirt'] as const
+export const cloudKinds = ['aws', 'ibm', 'libvirt', 'openstack', 'ssh'] as const
 export type CloudKind = (typeof cloudKinds)[number]
 
 /** An adapter: where builders come from and where images go. A missing member is the capability flag. */
@@ -34,6 +34,10 @@ export interface Finding {
 export interface BuilderPool {
   /** At most this many machines of ours at once. */
   readonly maxBuilders: number
+  /** At most this many of an architecture, where each has machines of its own. Missing where any machine does. */
+  readonly maxBuildersOf?: ((arch: ArchitectureName) => number) | undefined
+  /** Milliseconds that `acquire` may wait for a machine that others have, beside the time that renting takes. */
+  readonly waitMs?: number
   /**
    * Whether this pool can rent machines of the architecture; the reason when it cannot. With a region: whether it can
    * boot a published image of the architecture there, to verify it.

@@ -101,7 +101,7 @@ function wrongType(path: Path, expected: readonly string[], source: Source): Pro
 
 function wrongValue(path: Path, values: readonly string[], source: Source): Problem {
   const value = valueAt(source.value, path)
-  if (value === undefined) return missing(path, values.join(' or '), source)
+  if (value === undefined) return missing(path, oneOf.format(values), source)
   if (value === null) return wrongType(path, ['string'], source)
   const text = String(value)
   if (architectureNames.every((name) => values.includes(name))) {
@@ -135,6 +135,9 @@ function problemOfKey(path: Path, message: string, source: Source): Problem {
 function problem(path: Path, message: string, source: Source): Problem {
   return { code: 'configuration-invalid', place: source.place(path), message: `${said(path)}${message}` }
 }
+
+/** `a, b or c` */
+const oneOf = new Intl.ListFormat('en-GB', { type: 'disjunction' })
 
 const typeNames: Record<string, string> = {
   string: 'a string',

@@ -1,16 +1,20 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { inTransaction, openDatabase } from './database.ts'
+import type { LeaseState } from './leases.ts'
 import type { FactoryState } from './replay.ts'
 
 /** A machine whose lease was over for so long has ended itself: its cloud may be gone for good, its place is free. */
 const longOverMs = 3_600_000
 
+/** Whether a machine that was rented, as far as we know, still takes a place. */
+export function holdsPlace({ released, expires }: LeaseState, nowMs: number): boolean {
+  return !released && Date.parse(expires) + longOverMs > nowMs
+}
+
 /** Claims follow from the records; an engine makes them anew at its start. */
 export function rebuildClaims(stateDirectory: string, state: FactoryState, nowMs: number): void {
   using database = openDatabase(stateDirectory)
-  const open = state.leases.filter(
-    ({ released, expires }) => !released && Date.parse(expires) + longOverMs > nowMs,
-  )
+  const open = state.leases.filter((lease) => holdsPlace(lease, nowMs))
   inTransaction(database, () => {
     database.exec('DELETE FROM claims')
     const insert = database.prepare('INSERT INTO claims (cloud, place, lease) VALUES (?, ?, ?)')

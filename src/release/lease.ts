@@ -143,7 +143,8 @@ async function acquire(
   const { lease, dataBytes, leaseMs, image, adopted } = frozen
   let asked = false
   try {
-    return await runStep(scope, placeOf(request, 'lease'), { limitMs: acquireLimitMs }, async (ctx) => {
+    const limitMs = acquireLimitMs + (pool.waitMs ?? 0)
+    return await runStep(scope, placeOf(request, 'lease'), { limitMs }, async (ctx) => {
       const access = await makeAccess(await keysDirectory(lease.id))
       const spec = { arch, purpose, dataBytes, leaseMs, access }
       asked = true

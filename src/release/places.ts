@@ -1,5 +1,7 @@
-import type { Lease } from '#clouds/types.ts'
+import type { ArchitectureName } from '#arch/index.ts'
+import type { BuilderPool, Lease } from '#clouds/types.ts'
 import { FactoryError } from '#src/errors.ts'
+import { holdsPlace } from '#src/journal/claims.ts'
 import type { LeaseTaken } from '#src/journal/journal.ts'
 import type { LeaseState } from '#src/journal/leases.ts'
 import { sleep } from '#src/sleep.ts'
@@ -19,19 +21,23 @@ export async function claimPlace(
   cloud: string,
   leaseFor: () => LeaseTaken,
 ): Promise<Lease> {
-  const limit = scope.clouds.get(cloud)?.builders?.maxBuilders ?? 1
+  const pool = scope.clouds.get(cloud)?.builders
+  const limit = pool?.maxBuilders ?? 1
   const waitForPlace = async () => {
     const startedAt = scope.now()
     let told = false
     for (;;) {
       const record = leaseFor()
-      if (scope.journal.claim(record, limit)) return record.lease
-      const standing = scope.journal
-        .state()
-        .leases.filter((taken) => taken.cloud === cloud && !taken.released)
+      const { arch } = record.lease
+      const own = pool?.maxBuildersOf?.(arch) ?? Infinity
+      const all = scope.journal.state().leases.filter((taken) => taken.cloud === cloud && !taken.released)
+      const ofArch = all.filter(({ lease }) => lease.arch === arch)
+      const free = ofArch.filter((each) => holdsPlace(each, scope.now())).length < own
+      if (free && scope.journal.claim(record, limit)) return record.lease
+      const standing = free ? all : ofArch
       const waitedMs = scope.now() - startedAt
       if (standing.every(({ kept }) => kept) || waitedMs > scope.configuration.limits.lease) {
-        throw noPlace(cloud, limit, standing)
+        throw noPlace(cloud, Math.min(own, limit), standing)
       }
       if (waitedMs > tellAfterMs && !told) {
         told = true
@@ -40,8 +46,13 @@ export async function claimPlace(
       await sleep(lookEveryMs, scope.signal)
     }
   }
-  const inOrder = scope.queues.get(cloud)
+  const inOrder = scope.queues.get(queueName(cloud, pool, leaseFor().lease.arch))
   return inOrder ? await inOrder(waitForPlace) : await waitForPlace()
+}
+
+/** Who waits for a machine of one architecture does not keep another from machines that are its own. */
+export function queueName(cloud: string, pool: BuilderPool | undefined, arch: ArchitectureName): string {
+  return pool?.maxBuildersOf ? `${cloud} ${arch}` : cloud
 }
 
 function tellWaiting(

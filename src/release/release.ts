@@ -1,5 +1,5 @@
 import pLimit from 'p-limit'
-import type { ArchitectureName } from '#arch/index.ts'
+import { type ArchitectureName, architectureNames } from '#arch/index.ts'
 import { asFactoryError } from '#src/errors.ts'
 import type { Destination, ReleaseOutcome } from '#src/events.ts'
 import type { PlannedDestination } from '#src/journal/records.ts'
@@ -12,6 +12,7 @@ import { writeIndex } from './index-step.ts'
 import type { ReleaseInputs } from './inputs.ts'
 import { writeManifest } from './manifest.ts'
 import { judge } from './outcome.ts'
+import { queueName } from './places.ts'
 import type { Plan } from './plan.ts'
 import { publishAndVerify, readyDestinations } from './publish.ts'
 import { reapBeside } from './reap-beside.ts'
@@ -178,7 +179,10 @@ function openedWith({ inputs, builds, destinations }: Plan) {
 }
 
 function queuesOf(parts: EngineParts): ReleaseScope['queues'] {
-  return new Map([...parts.clouds.keys()].map((name) => [name, pLimit(1)] as const))
+  const names = [...parts.clouds].flatMap(([cloud, { builders }]) =>
+    architectureNames.map((arch) => queueName(cloud, builders, arch)),
+  )
+  return new Map([...new Set(names)].map((name) => [name, pLimit(1)] as const))
 }
 
 function shownDestination({ cloud, region, arch, verify }: PlannedDestination): Destination {

@@ -82,7 +82,7 @@ test('a machine has one watchdog, which ends by itself when the machine is given
 test('a libvirt that does not answer for a while ends no watchdog', async () => {
   const ctx = testContext()
   const cloud = await fixture.open(dead)
-  const lease = leaseOf(2)
+  const lease = leaseOf(8)
   const socket = join(fixture.directory, 'socket')
   await symlink('/run/libvirt/libvirt-sock', socket)
   const uri = `qemu+unix:///system?socket=${socket}`

@@ -98,13 +98,13 @@ const mistakes: [name: string, from: string, to: string, message: string][] = [
     'an unknown kind of cloud',
     'kind: libvirt',
     'kind: libvrt',
-    'factory.yaml:7:16: clouds.lab.kind: "libvrt" is not one of aws, ibm, libvirt; did you mean "libvirt"?',
+    'factory.yaml:7:16: clouds.lab.kind: "libvrt" is not one of aws, ibm, libvirt, openstack, ssh; did you mean "libvirt"?',
   ],
   [
     'a cloud without kind',
     '{ kind: libvirt }',
     '{ pool: images }',
-    'factory.yaml:7:8: clouds.lab: the key "kind" is missing (aws or ibm or libvirt)',
+    'factory.yaml:7:8: clouds.lab: the key "kind" is missing (aws, ibm, libvirt, openstack or ssh)',
   ],
   [
     'a misspelt key of a cloud',

@@ -27,7 +27,7 @@ export async function killAgainAndAgain(
 }
 
 /**
- * Every machine was rented once and is gone; what lies in libvirt's pools is the images of the releases and nothing else. Returns
+ * Every machine was taken once and is given back; what lies in the lab's pools is the images of the releases and nothing else. Returns
  * how many releases there were.
  */
 export async function expectOnlyImages(
@@ -41,14 +41,14 @@ export async function expectOnlyImages(
   expect(state.leases.filter(({ released }) => !released)).toEqual([])
   for (const { release, images, outcome } of state.releases) {
     expect(outcome).toBe('done')
-    const ofLab = images.filter(({ image }) => image.kind === 'libvirt')
+    const ofLab = images.filter(({ image }) => image.cloud === 'lab')
     expect(ofLab.map(({ image }) => image.arch).toSorted()).toEqual(architectures.toSorted())
     const rented = state.leases.filter(({ lease }) => lease.release === release)
     const builds = rented.filter(({ purpose }) => purpose === 'build').map(({ lease }) => lease.arch)
     expect(builds.toSorted(), 'machines for builds').toEqual(architectures.toSorted())
   }
   const published = state.releases.flatMap(({ images }) => images.map(({ image }) => image))
-  const names = published.filter(({ kind }) => kind === 'libvirt').map(({ name }) => name)
+  const names = published.filter(({ cloud }) => cloud === 'lab').map(({ name }) => name)
   const expected = names.flatMap((name) => [name, `${name}.json`])
   expect((await workspace.volumes()).toSorted()).toEqual(expected.toSorted())
   return state.releases.length

@@ -1,32 +1,15 @@
-import { randomBytes } from 'node:crypto'
-import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { readdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { beforeAll, test } from 'vitest'
-import { parse } from 'yaml'
 import { openInQemu } from '#test/clouds/open-files.ts'
-import type { ArchitectureName } from '#arch/index.ts'
-import { libvirtConfiguration } from '#clouds/libvirt/config.ts'
-import { createLibvirtCloud } from '#clouds/libvirt/index.ts'
-import { makeAccess } from '#src/builder/keys.ts'
 import { leaseUntilFile } from '#src/builder/seed.ts'
-import { openBuilder } from '#src/builder/session.ts'
 import type { Builder } from '#src/builder/types.ts'
-import type { Context } from '#src/context.ts'
 import { ensureBuilders } from './lab.ts'
+import { startLabMachine } from './machine.ts'
 import { labUri, virsh } from './libvirt.ts'
 import { labPools } from './pool.ts'
-
-const ctx: Context = {
-  signal: new AbortController().signal,
-  emit: () => {},
-  log: () => {},
-  now: Date.now,
-  sleep: (ms) => sleep(ms),
-}
-const firstAnswerLimitMs = 180_000
 
 beforeAll(async () => {
   await ensureBuilders(console.log)
@@ -37,9 +20,10 @@ test.concurrent.for(['x86_64', 's390x'] as const)(
   'the base disk for %s boots into a running system that runs containers, and is gone with its disks when its lease ended',
   async (arch, { expect }) => {
     const started = Date.now()
-    await using machine = await startMachine(arch)
+    await using machine = await startLabMachine(arch, { owner: 'base-disk-test', dataBytes: 2 ** 30 })
     const answeredMs = Date.now() - started
     const { builder } = machine
+    const { machine: name } = machine.ref
 
     expect((await builder.exec(['uname', '-m'])).stdout.trim()).toBe(arch)
     expect(await whenStarted(builder)).toBe('running')
@@ -52,38 +36,15 @@ test.concurrent.for(['x86_64', 's390x'] as const)(
     )
 
     const remaining = ['-console.log', '.json']
-    expect(await volumesOf(machine.name)).toEqual(remaining)
-    expect((await openInQemu(machine.name)).length).toBeGreaterThan(remaining.length)
+    expect(await volumesOf(name)).toEqual(remaining)
+    expect((await openInQemu(name)).length).toBeGreaterThan(remaining.length)
     await endLease(builder)
     await builder[Symbol.asyncDispose]()
-    await expect.poll(() => isDefined(machine.name), { timeout: 60_000, interval: 500 }).toBe(false)
-    expect(await openInQemu(machine.name), 'QEMU held the last of them').toEqual([])
-    expect(await volumesOf(machine.name)).toEqual(remaining)
+    await expect.poll(() => isDefined(name), { timeout: 60_000, interval: 500 }).toBe(false)
+    expect(await openInQemu(name), 'QEMU held the last of them').toEqual([])
+    expect(await volumesOf(name)).toEqual(remaining)
   },
 )
-
-/** A builder as the factory rents it, with the lab's own configuration. */
-async function startMachine(arch: ArchitectureName) {
-  await using resources = new AsyncDisposableStack()
-  const directory = await mkdtemp(join(tmpdir(), 'factory-base-disk-'))
-  resources.defer(() => rm(directory, { recursive: true }))
-  const file = await readFile(new URL('./factory.yaml', import.meta.url), 'utf8')
-  const configuration = libvirtConfiguration.parse(parse(file).clouds.lab)
-  const cloud = await createLibvirtCloud('lab', configuration, {
-    owner: 'base-disk-test',
-    stateDirectory: directory,
-  })
-  const access = await makeAccess(join(directory, 'keys'))
-  const id = `base-disk-${arch.replace('_', '-')}-${randomBytes(4).toString('hex')}`
-  const expires = new Date(Date.now() + 1_800_000).toISOString()
-  const lease = { id, owner: 'base-disk-test', release: 'none', arch, expires }
-  const spec = { arch, purpose: 'build', dataBytes: 2 ** 30, leaseMs: 1_800_000, access } as const
-  resources.defer(() => cloud.builders!.release(id, ctx))
-  const ref = await cloud.builders!.acquire(spec, lease, ctx)
-  const builder = resources.use(await openBuilder(ref, access, ctx, { readyLimitMs: firstAnswerLimitMs }))
-  const held = resources.move()
-  return { name: ref.machine, builder, [Symbol.asyncDispose]: () => held.disposeAsync() }
-}
 
 async function whenStarted(builder: Builder): Promise<string> {
   for (;;) {

@@ -209,6 +209,24 @@ test('a cloud with one place has one machine of ours at a time, and what is kept
   expect(JSON.stringify(failed)).toContain('no-place-left')
 })
 
+test('where each architecture has machines of its own, none takes a place of another, nor stands in its way', async () => {
+  await using factory = await scriptedFactory()
+  factory.maxBuilders.count = 4
+  factory.maxBuilders.of = () => 1
+  factory.faults.push({ arch: 'x86_64', at: 'disks', class: 'user', times: 1 })
+  await factory.release({ force: true, keepBuilders: true, architectures: ['x86_64'] })
+  factory.world.calls.length = 0
+  await factory.release({ force: true, architectures: ['x86_64', 's390x'] })
+  expect(factory.world.calls.filter((call) => call.startsWith('acquire'))).toEqual([
+    expect.stringMatching(/^acquire lab s390x build/),
+    expect.stringMatching(/^acquire lab s390x verify/),
+  ])
+  const told = factory.world.events.filter(({ type }) => type === 'warning')
+  expect(JSON.stringify(told)).toMatch(
+    /lab may have 1 machines of ours at once, and it has: vm-x86-64-\w+ \(kept\)/,
+  )
+})
+
 test('Ctrl-C in the middle gives every builder back and leaves a release that goes on under its own name', async () => {
   await using factory = await scriptedFactory()
   const stop = new AbortController()

@@ -78,7 +78,7 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
   const faults: Fault[] = []
   const { signal } = new AbortController()
   const pool = { name: 'images' }
-  const maxBuilders = { count: 4 }
+  const maxBuilders: { count: number; of?: (arch: ArchitectureName) => number } = { count: 4 }
   const settings = configuration({ stateDirectory, ...changes })
 
   const fail = (at: Fault['at'], arch: ArchitectureName, cloud?: string) => {
@@ -101,6 +101,9 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
     builders: {
       get maxBuilders() {
         return maxBuilders.count
+      },
+      get maxBuildersOf() {
+        return maxBuilders.of
       },
       offers: (arch, region) =>
         region !== undefined && world.unbootable.has(arch)

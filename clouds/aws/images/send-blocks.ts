@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Artifact } from '#src/artifact/types.ts'
 import type { Context } from '#src/context.ts'
 import { type Block, blockBytes, contentBlocks } from './blocks.ts'
-import { localExtents } from './extents.ts'
+import { localExtents } from '#src/artifact/extents.ts'
 import { type Target, digestOf, putBlock } from './put-block.ts'
 import type { SentBlocks } from './sent-blocks.ts'
 

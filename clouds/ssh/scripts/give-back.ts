@@ -1,0 +1,37 @@
+import { library, program } from './library.ts'
+
+/**
+ * Ends a lease with everything of it. Arguments: directory, lease id, user, file of keys, owner, seconds that emptying may
+ * take. One line: `gone`, or `busy` when processes or files are still there. What is somebody else's is left alone.
+ */
+export const giveBackScript = program`
+set -euo pipefail
+umask 077
+directory=$1 id=$2 user=$3 keys=$4 owner=$5 patience=$6
+dir=$directory/$id
+${library}
+answer() {
+  echo "$*"
+  exit 0
+}
+[ -d "$directory" ] || answer gone
+exec 9>"$directory/lock"
+flock -w 50 9 || answer busy
+rm -rf -- "$directory/.part-$id" "$directory/.gone-$id"
+if [ ! -e "$dir/lease" ] || [ "$(value "$id" owner)" != "$owner" ]; then answer gone; fi
+write_key "$id"
+touch "$dir/ending"
+if kept "$id" && read -r process space 2>/dev/null <"$dir/init" &&
+  [ "$(readlink "/proc/$process/ns/pid")" = "$space" ]; then
+  kill -KILL "$process" || :
+fi
+exec 8>>"$dir/alive"
+# Its keeper needs the lock to end.
+flock -u 9
+flock -w "$patience" 8 || answer busy
+flock -w 50 9 || answer busy
+# Emptied by its keeper meanwhile, and perhaps taken again.
+[ "$dir/alive" -ef /proc/self/fd/8 ] || answer gone
+empty_slot "$id"
+answer gone
+`
