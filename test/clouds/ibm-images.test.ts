@@ -147,6 +147,7 @@ describe('a publish that cannot become an image', () => {
     const failure = await refused(await small(), { operatingSystem: { x86_64: 'red-8-s390x-byol' } })
     expect(failure).toMatchObject({ code: 'ibm-operating-system', class: 'user' })
     expect((failure as { hint: string }).hint).toContain('red-9-amd64, red-9-amd64-byol.')
+    expect(ibm.ibm.cos.requests.filter(({ action }) => action === 'UploadPart')).toEqual([])
   })
 
   test('says that a quota is used up', async () => {
@@ -231,6 +232,37 @@ describe('a publish that is killed', () => {
     expect(sent.length + before.length).toBe(2)
     await ibm.expectOnlyImage(artifact)
   })
+})
+
+test('a publish that is killed when the image is ready has made it; the object is left for reapers', async () => {
+  const artifact = await small()
+  const key = await ibm.keyOf(artifact)
+  const fault = ibm.ibm.cos.inject({ action: 'DeleteObject', times: 1, effect: stalled() })
+  await ibm.ibm.killPublish(artifact, key, fault.happened)
+  fault.remove()
+  const store = await ibm.images()
+  expect(await store.find(key, hasty())).toMatchObject({ sha256: artifact.sha256 })
+  const [object, ...others] = await ibm.leftovers()
+  expect(others).toEqual([])
+  expect(object).toMatchObject({ kind: 'image', region: mainRegion, state: 'whole', release: 'test' })
+  await store.discard(object!, hasty())
+  await ibm.expectOnlyImage(artifact)
+})
+
+test('two factories that publish the same content at once make one image', async () => {
+  const artifact = await ibm.ibm.newArtifact()
+  const key = await ibm.keyOf(artifact)
+  const publish = async () => await (await ibm.images()).publish(artifact, key, hasty())
+  const first = await Promise.allSettled([publish(), publish()])
+  for (const each of first) {
+    // Whoever comes second may find its upload completed by the other; the engine tries that again.
+    if (each.status === 'rejected') expect(each.reason).toMatchObject({ class: 'infra' })
+  }
+  const images = [await publish(), await publish()]
+  expect(images[1]).toEqual(images[0])
+  expect(ibm.ibm.double.calls('CreateImage').filter(({ status }) => status === 201)).toHaveLength(1)
+  for (const left of await ibm.leftovers()) await (await ibm.images()).discard(left, hasty())
+  await ibm.expectOnlyImage(artifact)
 })
 
 test('an object that another region still reads stays until that has ended', async () => {
