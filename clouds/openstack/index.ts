@@ -2,7 +2,6 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CloudSettings } from '#clouds/index.ts'
 import type { Cloud } from '#clouds/types.ts'
-
 import { createBuilderPool } from './builders/pool.ts'
 import type { OpenstackConfiguration } from './config.ts'
 import { findIdentity } from './credentials.ts'
@@ -34,7 +33,6 @@ export async function createOpenstackCloud(
     name,
     kind: 'openstack',
     doctor: (ctx) => doctor(settings, ctx),
-
     builders: createBuilderPool(settings),
     images: createImageStore(settings),
   }

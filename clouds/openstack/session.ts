@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { retryPauseMs } from '#clouds/until.ts'
 import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
 import { endpointOf, type ServiceName, versionHeaders } from './catalogue.ts'
@@ -6,7 +7,6 @@ import { type Received, exchange, readJson } from './exchange.ts'
 import { openstackFailure } from './failures.ts'
 import type { Identity } from './identity.ts'
 import { type Token, newToken } from './token.ts'
-import { retryPauseMs } from './wait.ts'
 
 export interface Request {
   service: ServiceName

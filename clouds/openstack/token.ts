@@ -1,10 +1,10 @@
 import { z } from 'zod'
+import { retryPauseMs } from '#clouds/until.ts'
 import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
 import { exchange, readJson } from './exchange.ts'
 import { openstackFailure, unreadableAnswer } from './failures.ts'
 import { type Identity, authenticationRequest } from './identity.ts'
-import { retryPauseMs } from './wait.ts'
 
 const answer = z.object({
   token: z.object({

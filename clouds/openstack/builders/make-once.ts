@@ -1,7 +1,7 @@
+import { retryPauseMs } from '#clouds/until.ts'
 import type { Context } from '#src/context.ts'
 import { FactoryError, asFactoryError } from '#src/errors.ts'
 import { isRefusal } from '../failures.ts'
-import { retryPauseMs } from '../wait.ts'
 
 /** What was made shows within seconds, also when the answer to its making was lost. */
 const pausesMs = [0, 500, 1_000, 2_000, 4_000]

@@ -1,6 +1,6 @@
 import { type ArchitectureName, type DiskFormat, architectures } from '#arch/index.ts'
+import { fromEveryRegion } from '#clouds/every-region.ts'
 import type { ImageStore, Verdict } from '#clouds/types.ts'
-import { fromEveryRegion } from '../every-region.ts'
 import { imageRate } from '../rates.ts'
 import type { OpenstackSettings } from '../settings.ts'
 import { imagesWith } from './glance.ts'
