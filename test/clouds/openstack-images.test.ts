@@ -236,6 +236,67 @@ test('puts an image aside that machines stand on, and removes it later', async (
   await expect(fixture.glance(`/images/${image.id}`)).rejects.toThrow('404')
 })
 
+test('takes an image that was put aside into use again when the same content is published', async () => {
+  const { double, fixture } = scene
+  const artifact = await fresh()
+  const image = await published(artifact)
+  const cloud = await fixture.open()
+  const busy = { kind: 'refused', isDone: false, status: 409, json: { message: 'Image is in use' } } as const
+  double.inject({ service: 'image', method: 'DELETE', effect: busy })
+  await expect(cloud.images!.remove(image, testContext())).rejects.toMatchObject({
+    code: 'openstack-image-in-use',
+  })
+  expect(await published(artifact)).toEqual(image)
+  expect(await fixture.glance(`/images/${image.id}`)).toMatchObject({
+    status: 'active',
+    os_hidden: false,
+    factory_ready: 'yes',
+  })
+  expect(uploads(), 'nothing is sent again').toHaveLength(1)
+})
+
+test('makes one image when two factories publish the same content at once', async () => {
+  const { fixture } = scene
+  const artifact = await fresh(256 * MiB)
+  const cloud = await fixture.open()
+  const key = imageKey(cloud, fixture.owner, artifact, 'both')
+  const [one, other] = await Promise.all([
+    cloud.images!.publish(artifact, key, testContext()),
+    (await fixture.open()).images!.publish(artifact, key, testContext()),
+  ])
+  expect(other).toEqual(one)
+  expect(await content(one)).toBe(artifact.sha256)
+  expect(await gather(cloud.images!.leftovers(fixture.owner, testContext()))).toEqual([])
+})
+
+test('does not take an image away from whoever sends it still', async () => {
+  const { fixture, double } = scene
+  const artifact = await fresh(100 * MiB)
+  const cloud = await fixture.open()
+  const key = imageKey(cloud, fixture.owner, artifact, 'others')
+  await fixture.killPublish(artifact, key)
+  const [left] = await gather(cloud.images!.leftovers(fixture.owner, testContext()))
+  const change = (json: Record<string, unknown>) => ({ ...json, status: 'saving' })
+  const isOne = /\/images\/[0-9a-f-]+$/
+  const fault = double.inject({
+    service: 'image',
+    method: 'GET',
+    path: isOne,
+    effect: { kind: 'changed', change },
+  })
+  let sleptMs = 0
+  const patient = { ...testContext(), now: () => Date.now() + sleptMs }
+  const ctx = { ...patient, sleep: (ms: number) => Promise.resolve(void (sleptMs += ms * 20)) }
+  await expect(cloud.images!.publish(artifact, key, ctx)).rejects.toMatchObject({
+    code: 'openstack-image-busy',
+    class: 'infra',
+    message: expect.stringContaining(left!.id) as string,
+  })
+  expect(sleptMs).toBeGreaterThan(20 * 60_000)
+  fault.remove()
+  expect((await cloud.images!.publish(artifact, key, testContext())).id).toBe(left!.id)
+})
+
 test('leaves an image alone that has become another one', async () => {
   const { fixture } = scene
   const image = await published(await fresh())

@@ -4,17 +4,16 @@ import type { Artifact } from '#src/artifact/types.ts'
 import type { Extent } from '#src/builder/types.ts'
 import type { Context } from '#src/context.ts'
 import { FactoryError, asFactoryError } from '#src/errors.ts'
-import { isRefusal } from '../failures.ts'
+import { isRefusal, statusOf } from '../failures.ts'
 import type { OpenstackSettings } from '../settings.ts'
 import { until } from '../wait.ts'
 import { digestOf } from './content.ts'
 import { type GlanceImage, imageById } from './glance.ts'
+import { type Hold, isBusy, othersAtWork, settled } from './hold.ts'
 import { addressOf, importFailure, startImport } from './import.ts'
 import { type Sending, sendContent } from './upload.ts'
 
 const activeLimitMs = 60 * 60_000
-/** Glance sees within moments that a sender is gone. */
-const settleLimitMs = 60_000
 /** What has gone out whole, Glance may still be writing when nobody waits for its answer any more. */
 const writtenLimitMs = 30 * 60_000
 
@@ -25,8 +24,7 @@ const writtenLimitMs = 30 * 60_000
 export async function bringContent(
   settings: OpenstackSettings,
   image: GlanceImage,
-  artifact: Artifact,
-  key: ImageKey,
+  { artifact, key, hold }: { artifact: Artifact; key: ImageKey; hold: Hold },
   ctx: Context,
 ): Promise<void> {
   const { region } = key
@@ -40,7 +38,7 @@ export async function bringContent(
     if (method === 'web-download') {
       await startImport(settings, region, id, { name: method, uri: addressOf(settings, artifact) }, ctx)
     } else {
-      sha512 = await send(settings, image, artifact, extents, region, ctx)
+      sha512 = await send(settings, image, { artifact, extents, region, hold }, ctx)
       if (method === 'glance-direct') await startImport(settings, region, id, { name: method }, ctx)
     }
   }
@@ -53,13 +51,18 @@ export async function bringContent(
   if (active.os_hash_value !== ours) throw differs(active, region, ours)
 }
 
+interface Content {
+  artifact: Artifact
+  extents: readonly Extent[]
+  region: string
+  hold: Hold
+}
+
 /** The sha512 of what was sent; undefined when it arrived although the answer was lost. */
 async function send(
   settings: OpenstackSettings,
   { id }: GlanceImage,
-  artifact: Artifact,
-  extents: readonly Extent[],
-  region: string,
+  { artifact, extents, region, hold }: Content,
   ctx: Context,
 ): Promise<string | undefined> {
   const isStaged = settings.configuration.method === 'glance-direct'
@@ -70,30 +73,20 @@ async function send(
     return await sendContent(settings, { region, path, what }, artifact, { extents, sending }, ctx)
   } catch (error) {
     ctx.signal.throwIfAborted()
+    const isTaken = statusOf(error) === 409
     // A quota, say: Glance itself may go on showing the image as one that is being saved.
-    if (isRefusal(error)) throw error
-    const limitMs = sending.bytes === artifact.sizeBytes ? writtenLimitMs : settleLimitMs
-    const arrived = await settled(settings, region, id, ctx, limitMs)
+    if (isRefusal(error) && !isTaken) throw error
+    // Of two factories that send the same content into it the second is refused, or cut off in the middle.
+    hold.isOurs = false
+    const isWhole = sending.bytes === artifact.sizeBytes
+    const arrived = await settled(settings, region, id, ctx, isTaken || isWhole ? writtenLimitMs : undefined)
+    if (isTaken && arrived?.status !== 'active') throw othersAtWork(id, region, arrived, error)
+    if (arrived && isBusy(arrived)) throw othersAtWork(id, region, arrived, error)
+    hold.isOurs = arrived?.status !== 'active' || (isWhole && !isTaken)
     if (arrived?.status !== 'active') throw error
     ctx.log(`${id} has arrived although the answer was lost: ${asFactoryError(error).message}`)
     return undefined
   }
-}
-
-/** An image on which nobody works any more, or the way it is when the time for that is over. */
-export async function settled(
-  settings: OpenstackSettings,
-  region: string,
-  id: string,
-  ctx: Context,
-  limitMs = settleLimitMs,
-): Promise<GlanceImage | undefined> {
-  const deadline = ctx.now() + limitMs
-  return await until(`the image ${id}`, 2 * limitMs, ctx, async () => {
-    const image = await imageById(settings, region, id, ctx)
-    const isBusy = image?.status === 'saving' || image?.status === 'importing'
-    return isBusy && ctx.now() < deadline ? undefined : { image }
-  }).then(({ image }) => image)
 }
 
 async function activeImage(

@@ -33,8 +33,13 @@ export async function discardLeftover(
   if (image && image[readyProperty] === undefined) await deleteImage(settings, region, id, ctx)
 }
 
+/** Milliseconds since the epoch when surely nobody works on an image any more. */
+export function overAtMs({ updated_at }: Pick<GlanceImage, 'updated_at'>): number {
+  return Date.parse(updated_at) + publishingMs
+}
+
 function leftover(image: GlanceImage, region: string, owner: string): Resource {
-  const { id, status, updated_at } = image
+  const { id, status } = image
   const word = (name: string) => (typeof image[name] === 'string' ? String(image[name]) : undefined)
   const release = word('factory_release')
   const arch = word('factory_arch')
@@ -44,7 +49,7 @@ function leftover(image: GlanceImage, region: string, owner: string): Resource {
     region,
     owner,
     state: status,
-    expires: new Date(Date.parse(updated_at) + publishingMs).toISOString(),
+    expires: new Date(overAtMs(image)).toISOString(),
     ...(release === undefined ? {} : { release }),
     ...(arch === undefined ? {} : { arch }),
   }

@@ -3,15 +3,18 @@ import type { Artifact } from '#src/artifact/types.ts'
 import type { Context } from '#src/context.ts'
 import { FactoryError, asFactoryError } from '#src/errors.ts'
 import type { OpenstackSettings } from '../settings.ts'
-import { bringContent, settled } from './arrive.ts'
+import { bringContent } from './arrive.ts'
 import { createImage } from './create.ts'
 import { finishImage } from './finish.ts'
 import { type GlanceImage, imageById, imagesNamed, imagesWith } from './glance.ts'
-import { contentProperties, imageFromGlance, imageName, isReady } from './image-properties.ts'
+import { type Hold, isBusy, isWorkedOn, othersAtWork, settled } from './hold.ts'
+import { contentProperties, imageFromGlance, imageName, isReady, readyProperty } from './image-properties.ts'
 import { assertMethod } from './import.ts'
-import { deleteImage } from './remove.ts'
+import { deleteImage, takeBack } from './remove.ts'
 
 const cleanUpLimitMs = 60_000
+/** So long another factory is waited for that sends the same content; a proxy may hold on as long to a sender that is gone. */
+const othersLimitMs = 30 * 60_000
 
 /** The complete image with this content, the oldest of several. */
 export async function findImage(
@@ -39,11 +42,14 @@ export async function publishImage(
   await refuseNamesake(settings, key, ctx)
   await assertMethod(settings, key.region, ctx)
   const begun = (await begunImage(settings, key, ctx)) ?? (await createImage(settings, artifact, key, ctx))
+  // Another factory that made the same image may be about to finish it.
+  const hold: Hold = { isOurs: begun.status !== 'active' }
   try {
-    await bringContent(settings, begun, artifact, key, ctx)
+    await bringContent(settings, begun, { artifact, key, hold }, ctx)
     await finishImage(settings, key.region, begun.id, ctx)
   } catch (error) {
-    await withdraw(settings, key.region, begun.id, ctx)
+    const isWrong = error instanceof FactoryError && error.code === 'openstack-image-differs'
+    if (hold.isOurs || isWrong) await withdraw(settings, key.region, begun.id, ctx)
     throw error
   }
   const made = await imageById(settings, key.region, begun.id, ctx)
@@ -91,10 +97,15 @@ async function begunImage(
   ctx: Context,
 ): Promise<GlanceImage | undefined> {
   let usable: GlanceImage | undefined
-  for (const { id } of await imagesOfContent(settings, key, ctx)) {
-    const image = await settled(settings, key.region, id, ctx)
+  for (const found of await imagesOfContent(settings, key, ctx)) {
+    const { id } = found
+    if (isBusy(found)) ctx.emit({ message: `waiting for what is sent into ${id} in ${key.region}` })
+    const image = await settled(settings, key.region, id, ctx, othersLimitMs)
     if (!image) continue
+    if (isWorkedOn(image, ctx)) throw othersAtWork(id, key.region, image)
+    const isAside = image.status === 'deactivated' && image[readyProperty] === undefined
     if (!usable && (image.status === 'queued' || image.status === 'active')) usable = image
+    else if (!usable && isAside) usable = await takeBack(settings, key.region, id, ctx)
     else await deleteImage(settings, key.region, id, ctx)
   }
   return usable

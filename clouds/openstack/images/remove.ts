@@ -4,7 +4,7 @@ import { FactoryError } from '#src/errors.ts'
 import { isNotFound, statusOf } from '../failures.ts'
 import type { OpenstackSettings } from '../settings.ts'
 import { changeImage } from './finish.ts'
-import { imageById } from './glance.ts'
+import { type GlanceImage, imageById } from './glance.ts'
 import { readyProperty } from './image-properties.ts'
 
 /** Removes an image; one that is not there, or has become another one, is left alone. */
@@ -55,6 +55,19 @@ async function putAside(
   const what = `deactivating the image ${id}`
   const path = `/images/${id}/actions/deactivate`
   await settings.session.send({ service: 'image', region, what, method: 'POST', path, repeatable: true }, ctx)
+}
+
+/** Takes an image that was put aside into use again: its content is wanted once more, and it cannot be removed. */
+export async function takeBack(
+  settings: OpenstackSettings,
+  region: string,
+  id: string,
+  ctx: Context,
+): Promise<GlanceImage | undefined> {
+  const what = `reactivating the image ${id}`
+  const path = `/images/${id}/actions/reactivate`
+  await settings.session.send({ service: 'image', region, what, method: 'POST', path, repeatable: true }, ctx)
+  return await imageById(settings, region, id, ctx)
 }
 
 function inUse(id: string, region: string, cause: unknown): FactoryError {
