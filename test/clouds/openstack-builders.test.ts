@@ -1,3 +1,6 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execa } from 'execa'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import type { BuilderPool, Image, Lease } from '#clouds/types.ts'
@@ -83,6 +86,17 @@ test('gives a machine a floating IP where one is configured, and gives it back',
   expect(servers()[0]!.metadata['factory:expires'], 'a later end stays').toBe(later)
   await builders.release(own.id, impatient())
   expect([...servers(), ...volumes(), ...addresses()]).toEqual([])
+})
+
+test('reaches a machine in the first of its networks, also where they are named by their ids', async () => {
+  const { networks, ports } = scene.double.world
+  const idOf = (name: string) => networks.find((each) => each.name === name)!.id
+  const builders = await pool({ networks: [idOf('storage'), idOf('builders')] })
+  const own = lease()
+  const { address } = await builders.acquire(scene.fixture.spec, own, impatient())
+  const port = [...ports.values()].find(({ networkId }) => networkId === idOf('storage'))
+  expect(address).toEqual({ host: port!.address, port: 22 })
+  await builders.release(own.id, impatient())
 })
 
 test('starts from a volume where flavors have no disk', async () => {
@@ -201,6 +215,67 @@ test('tells a volume that never becomes available, and makes another one at the 
   expect(volumes().filter(({ status }) => status === 'in-use')).toHaveLength(1)
   await builders.release(own.id, impatient())
   expect(volumes()).toEqual([])
+})
+
+test('asks for no second machine while the first that it asked for does not show yet', async () => {
+  const { fixture, double } = scene
+  const change = { dataDisk: 'root' }
+  const own = lease()
+  const { machine } = await (await pool(change)).acquire(fixture.spec, own, impatient())
+  const file = join(fixture.stateDirectory, 'clouds', 'test', 'leases', own.id)
+  const { request } = JSON.parse(await readFile(file, 'utf8')) as { request: object }
+  await writeFile(file, JSON.stringify({ request, outcome: 'asked' }))
+  const isNotShown = { kind: 'changed', change: () => ({ servers: [] }) } as const
+  double.inject({ service: 'compute', path: /^\/servers\/detail$/, times: 2, effect: isNotShown })
+  const ref = await (await pool(change)).acquire(fixture.spec, own, impatient())
+  expect(ref.machine).toBe(machine)
+  expect(servers()).toHaveLength(1)
+  await (await pool()).release(own.id, impatient())
+})
+
+test('does not ask again for what a proxy has waited for in vain: it may still be made', async () => {
+  const late = { kind: 'refused', isDone: false, status: 504 } as const
+  const fault = scene.double.inject({ service: 'compute', method: 'POST', path: /^\/servers$/, effect: late })
+  const builders = await pool()
+  const own = lease()
+  await expect(builders.acquire(scene.fixture.spec, own, impatient())).rejects.toMatchObject({
+    code: 'openstack-failed',
+  })
+  expect(fault.count).toBe(1)
+  fault.remove()
+  await builders.release(own.id, impatient())
+})
+
+test('gives a machine back for good where the cloud keeps what was removed', async () => {
+  scene.double.settings.isKept = true
+  const builders = await pool({ floatingNetwork: 'public' })
+  const own = lease()
+  await builders.acquire(scene.fixture.spec, own, impatient())
+  await builders.release(own.id, impatient())
+  expect([...servers(), ...volumes(), ...addresses()]).toEqual([])
+})
+
+test('says which volume Cinder cannot remove', async () => {
+  const builders = await pool()
+  const own = lease()
+  await builders.acquire(scene.fixture.spec, own, impatient())
+  for (const server of servers()) for (const volume of server.volumes) volume.isDeletedToo = false
+  scene.double.settings.isVolumeStuck = true
+  await expect(builders.release(own.id, impatient())).rejects.toMatchObject({
+    code: 'openstack-volume-failed',
+    message: expect.stringContaining(volumes()[0]!.id) as string,
+  })
+})
+
+test('says that a lease is gone that is given back while it is prolonged', async () => {
+  const builders = await pool({ floatingNetwork: 'public' })
+  const own = lease()
+  await builders.acquire(scene.fixture.spec, own, impatient())
+  const gone = { kind: 'refused', isDone: false, status: 404, json: {} } as const
+  scene.double.inject({ service: 'network', method: 'PUT', effect: gone })
+  const later = new Date(Date.now() + 7_200_000).toISOString()
+  await expect(builders.prolong(own.id, later, impatient())).rejects.toMatchObject({ code: 'lease-gone' })
+  await builders.release(own.id, impatient())
 })
 
 test('leaves a machine that ended itself to the reaper', async () => {
@@ -335,6 +410,22 @@ test.each([
   })
   expect(servers()).toEqual([])
   if (code !== 'openstack-no-service') await builders.release(own.id, impatient())
+})
+
+test('knows how large the disk in a small qcow2 is', async () => {
+  const { fixture } = scene
+  const path = join(fixture.directory, 'large.qcow2')
+  await execa('qemu-img', ['create', '-f', 'qcow2', path, '90G'])
+  const json = { name: `large-${fixture.owner}`, disk_format: 'qcow2', container_format: 'bare' }
+  const { id } = await fixture.glance('/images', { json })
+  const body = await readFile(path)
+  await fixture.glance(`/images/${String(id)}/file`, { method: 'PUT', body })
+  const builders = await pool({ base: { x86_64: { image: String(id) } } })
+  await expect(builders.acquire(fixture.spec, lease(), impatient())).rejects.toMatchObject({
+    code: 'openstack-flavor',
+    message: expect.stringContaining('90 GiB') as string,
+  })
+  expect(servers()).toEqual([])
 })
 
 test('refuses a base image for another architecture', async () => {

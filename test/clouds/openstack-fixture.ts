@@ -35,7 +35,7 @@ export interface OpenstackFixture extends CloudFixture {
   /** A call of Glance as the user of the factory. */
   glance(
     path: string,
-    options?: { method?: string; json?: unknown; body?: string },
+    options?: { method?: string; json?: unknown; body?: string | Buffer<ArrayBuffer> },
   ): Promise<Record<string, unknown>>
 }
 

@@ -35,7 +35,8 @@ export async function bootImage(
   const found = await newest(settings, word, ctx)
   if (!found) throw missing(key, word, region)
   assertUsable(found, key, arch)
-  const least = Math.max(found.min_disk ?? 0, Math.ceil((image?.sizeBytes ?? found.size ?? 0) / gibibyte), 1)
+  const diskBytes = image?.sizeBytes ?? found.virtual_size ?? found.size ?? 0
+  const least = Math.max(found.min_disk ?? 0, Math.ceil(diskBytes / gibibyte), 1)
   return { id: found.id, name: found.name ?? word, diskGib: least, user: image ? 'root' : base!.user }
 }
 

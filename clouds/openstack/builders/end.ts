@@ -1,5 +1,5 @@
 import type { Context } from '#src/context.ts'
-import { isNotFound } from '../failures.ts'
+import { isNotFound, statusOf } from '../failures.ts'
 import type { OpenstackSettings } from '../settings.ts'
 import { until } from '../wait.ts'
 import { machineById } from './machines.ts'
@@ -18,6 +18,29 @@ export async function endMachine(settings: OpenstackSettings, id: string, ctx: C
   }
   await until(`removing the server ${id} in ${region}`, endLimitMs, ctx, async () => {
     const machine = await machineById(settings, id, ctx)
-    return !machine || machine.state === 'DELETED' || machine.state === 'SOFT_DELETED' ? true : undefined
+    if (!machine || machine.state === 'DELETED') return true
+    if (machine.state === 'SOFT_DELETED' && !machine.isBeingDeleted) await endForGood(settings, id, ctx)
+    return undefined
   })
+}
+
+/**
+ * Some clouds keep what was removed for hours, with its volumes and addresses, and show it in no listing:
+ * https://docs.openstack.org/api-ref/compute/#force-delete-server-forcedelete-action
+ */
+async function endForGood(settings: OpenstackSettings, id: string, ctx: Context): Promise<void> {
+  const { session, configuration } = settings
+  const { region } = configuration
+  const what = `removing the server ${id} for good`
+  const path = `/servers/${id}/action`
+  const json = { forceDelete: null }
+  try {
+    await session.send(
+      { service: 'compute', region, what, method: 'POST', path, json, repeatable: true },
+      ctx,
+    )
+  } catch (error) {
+    // 409: it has begun already.
+    if (!isNotFound(error) && statusOf(error) !== 409) throw error
+  }
 }

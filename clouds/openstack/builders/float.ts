@@ -9,7 +9,7 @@ import { until } from '../wait.ts'
 import { type Address, addressFrom, addressesOf, deleteAddress, neutronAddress } from './addresses.ts'
 import { lookLonger, makeOnce } from './make-once.ts'
 import type { Machine } from './machines.ts'
-import { externalNetwork } from './networks.ts'
+import { externalNetwork, networkOrder } from './networks.ts'
 
 const port = z.object({
   id: z.string(),
@@ -87,17 +87,17 @@ async function portOf(settings: OpenstackSettings, machine: Machine, ctx: Contex
   const what = `looking at the ports of ${machine.id}`
   const listing = { service: 'network', region, what, path: '/ports', collection: 'ports' } as const
   const ports = await everyItem(settings, { ...listing, query: { device_id: machine.id }, item: port }, ctx)
-  const first = reachedAt(settings, machine)
+  const first = reachedAt(await networkOrder(settings, ctx), machine)
   const found = ports.find(({ fixed_ips }) => fixed_ips.some(({ ip_address }) => ip_address === first))
   if (found) return found.id
   throw notAttached(machine, undefined)
 }
 
-/** The machine's own address in the first of the configured networks that it has one in; IPv4 before IPv6. */
-export function reachedAt({ configuration }: OpenstackSettings, { addresses }: Machine): string | undefined {
+/** The machine's own address in the first of these networks that it has one in; IPv4 before IPv6. */
+export function reachedAt(networks: readonly string[], { addresses }: Machine): string | undefined {
   const place = ({ network }: Machine['addresses'][number]) => {
-    const index = configuration.networks.indexOf(network)
-    return index === -1 ? configuration.networks.length : index
+    const index = networks.indexOf(network)
+    return index === -1 ? networks.length : index
   }
   return addresses.toSorted((a, b) => place(a) - place(b) || a.version - b.version)[0]?.address
 }

@@ -4,8 +4,7 @@ import { until } from '../wait.ts'
 import { addressesOf, deleteAddress } from './addresses.ts'
 import { endMachine } from './end.ts'
 import { forgetRecord, readRecord } from './lease-record.ts'
-import { lookLonger } from './make-once.ts'
-import { type Machine, machinesOfLease } from './machines.ts'
+import { machinesAskedFor } from './machines-asked-for.ts'
 import { deleteVolume, volumesOfLease } from './volumes.ts'
 
 const removeLimitMs = 5 * 60_000
@@ -14,7 +13,7 @@ const removeLimitMs = 5 * 60_000
 export async function giveBack(settings: OpenstackSettings, leaseId: string, ctx: Context): Promise<void> {
   const { region } = settings.configuration
   const which = { owner: settings.owner, lease: leaseId }
-  const machines = await machinesToEnd(settings, leaseId, ctx)
+  const machines = await machinesAskedFor(settings, leaseId, await readRecord(settings, leaseId), ctx)
   for (const address of await addressesOf(settings, which, ctx)) await deleteAddress(settings, address, ctx)
   for (const { id } of machines) {
     ctx.emit({ message: `removing ${id} in ${region}` })
@@ -29,16 +28,4 @@ export async function giveBack(settings: OpenstackSettings, leaseId: string, ctx
     return volumes.length + addresses.length === 0 ? true : undefined
   })
   await forgetRecord(settings, leaseId)
-}
-
-/** All machines of a lease; when one was asked for and never seen, they are looked for longer. */
-async function machinesToEnd(settings: OpenstackSettings, leaseId: string, ctx: Context): Promise<Machine[]> {
-  const look = async () => await machinesOfLease(settings, leaseId, ctx)
-  const record = await readRecord(settings, leaseId)
-  if (record?.outcome !== 'asked') return await look()
-  const found = await lookLonger(async () => {
-    const machines = await look()
-    return machines.length > 0 ? machines : undefined
-  }, ctx)
-  return found ?? []
 }

@@ -1,7 +1,7 @@
 import { retryPauseMs } from '#clouds/until.ts'
 import type { Context } from '#src/context.ts'
 import { FactoryError, asFactoryError } from '#src/errors.ts'
-import { isRefusal } from '../failures.ts'
+import { isRefusal, statusOf } from '../failures.ts'
 
 /** What was made shows within seconds, also when the answer to its making was lost. */
 const pausesMs = [0, 500, 1_000, 2_000, 4_000]
@@ -60,7 +60,10 @@ export async function lookLonger<T>(
   return undefined
 }
 
-/** A request that nobody answered in time may still be on its way: it is for the next run to see what came of it. */
+/**
+ * A request that nobody answered in time may still be on its way: it is for the next run to see what came of it. A proxy
+ * that waited in vain says so with 504.
+ */
 function mayBeAskedAgain(error: FactoryError): boolean {
-  return error.class === 'infra'
+  return error.class === 'infra' && statusOf(error) !== 504
 }

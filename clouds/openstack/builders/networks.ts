@@ -31,6 +31,12 @@ export async function machineNetworks(settings: OpenstackSettings, ctx: Context)
   throw refused(`${key} is not in the configuration, and the project has ${own.length} networks`, own)
 }
 
+/** The names of the configured networks in their order, as Nova calls them; none where one or no network is configured. */
+export async function networkOrder(settings: OpenstackSettings, ctx: Context): Promise<string[]> {
+  if (settings.configuration.networks.length < 2) return []
+  return (await machineNetworks(settings, ctx)).map(({ name }) => name)
+}
+
 /** The network that floating IPs come from. */
 export async function externalNetwork(
   settings: OpenstackSettings,

@@ -12,6 +12,7 @@ import { floatingAddress, reachedAt } from './float.ts'
 import { giveBack } from './give-back.ts'
 import type { Machine } from './machines.ts'
 import { resourceName } from './names.ts'
+import { networkOrder } from './networks.ts'
 import { offers } from './offers.ts'
 import { prolong } from './prolong.ts'
 import { type Rented, rent } from './rent.ts'
@@ -46,7 +47,9 @@ async function acquire(
   const rented = await rent(settings, spec, lease, ctx)
   const { machine, user } = rented
   const floating = configuration.floatingNetwork !== undefined
-  const host = floating ? await floatingAddress(settings, machine, lease, ctx) : reachedAt(settings, machine)
+  const host = floating
+    ? await floatingAddress(settings, machine, lease, ctx)
+    : reachedAt(await networkOrder(settings, ctx), machine)
   if (host === undefined) throw noAddress(machine)
   const volumes = await volumesOfLease(settings, lease.id, ctx)
   const data = volumes.find(({ name }) => name === resourceName(lease.id, 'data'))

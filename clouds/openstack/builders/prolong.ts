@@ -32,14 +32,15 @@ export async function prolong(
   }
   try {
     for (const { id } of machines.filter(later)) await mark('compute', `/servers/${id}`)
+    for (const { id } of (await volumesOfLease(settings, leaseId, ctx)).filter(later)) {
+      await mark('volume', `/volumes/${id}`)
+    }
+    const addresses = await addressesOf(settings, { owner: settings.owner, lease: leaseId }, ctx)
+    for (const address of addresses.filter(later)) {
+      await markAddress(settings, address, { ...(address.marks as Marks), expires }, ctx)
+    }
   } catch (error) {
+    // Somebody gives it back while we look.
     throw isNotFound(error) ? leaseGone(leaseId, error) : error
-  }
-  for (const { id } of (await volumesOfLease(settings, leaseId, ctx)).filter(later)) {
-    await mark('volume', `/volumes/${id}`)
-  }
-  const addresses = await addressesOf(settings, { owner: settings.owner, lease: leaseId }, ctx)
-  for (const address of addresses.filter(later)) {
-    await markAddress(settings, address, { ...(address.marks as Marks), expires }, ctx)
   }
 }

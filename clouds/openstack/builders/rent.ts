@@ -7,7 +7,8 @@ import { runningMachine } from './await-machine.ts'
 import { endMachine } from './end.ts'
 import { frozenRequest } from './freeze.ts'
 import { type FrozenRequest, readRecord, writeRecord } from './lease-record.ts'
-import { type Machine, lives, machinesOfLease } from './machines.ts'
+import { type Machine, lives } from './machines.ts'
+import { machinesAskedFor } from './machines-asked-for.ts'
 import { mayHaveMade } from './make-once.ts'
 
 export interface Rented {
@@ -32,7 +33,7 @@ export async function rent(
   ctx: Context,
 ): Promise<Rented> {
   const known = await readRecord(settings, lease.id)
-  const before = await machinesOfLease(settings, lease.id, ctx)
+  const before = await machinesAskedFor(settings, lease.id, known, ctx)
   const alive = await keepOne(settings, before, ctx)
   if (alive) {
     ctx.log(`${lease.id} has ${alive.id} already`)

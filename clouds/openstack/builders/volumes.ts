@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Context } from '#src/context.ts'
+import { FactoryError } from '#src/errors.ts'
 import { hasService } from '../catalogue.ts'
 import { isNotFound, statusOf } from '../failures.ts'
 import { type Marks, isOf, marksOf } from '../marks.ts'
@@ -77,6 +78,7 @@ export async function deleteVolume(
   ctx: Context,
 ): Promise<void> {
   if (state === 'deleting') return
+  if (state === 'error_deleting') throw notRemovable(id, region)
   const what = `removing the volume ${id}`
   try {
     await session.send({ service: 'volume', region, what, method: 'DELETE', path: `/volumes/${id}` }, ctx)
@@ -100,6 +102,16 @@ export function volumeFrom({
 }: z.infer<typeof cinderVolume>): Volume {
   const createdAt = Date.parse(/Z|[+-]\d\d:\d\d$/.test(created_at) ? created_at : `${created_at}Z`)
   return { id, name: name ?? '', state: status, sizeGib: size, marks: marksOf(metadata), createdAt }
+}
+
+/** Cinder refuses to remove such a volume once more; nothing but its operators helps. */
+function notRemovable(id: string, region: string): FactoryError {
+  return new FactoryError({
+    code: 'openstack-volume-failed',
+    message: `the volume ${id} in ${region} is error_deleting: Cinder tried to remove it and could not`,
+    hint: `Ask who runs the cloud to remove it (openstack volume set --state available ${id}), then run factory reap.`,
+    class: 'infra',
+  })
 }
 
 async function list(

@@ -18,6 +18,8 @@ export const glanceImage = z.looseObject({
   os_hidden: z.boolean().optional(),
   disk_format: z.string().nullish(),
   size: z.number().nullish(),
+  /** Of the disk in a qcow2; Glance tells it since 2021. */
+  virtual_size: z.number().nullish(),
   min_disk: z.number().optional(),
   os_hash_algo: z.string().nullish(),
   os_hash_value: z.string().nullish(),

@@ -1,4 +1,4 @@
-import { consoleOutput, createServer, deleteServer, listServers, setMetadata, showServer } from './servers.ts'
+import { act, createServer, deleteServer, listServers, setMetadata, showServer } from './servers.ts'
 import { type Answer, type Call, Refusal } from './request.ts'
 import { needQuery, needVersion, notFound, page } from './shapes.ts'
 import type { World } from './world.ts'
@@ -14,7 +14,7 @@ export async function compute(call: Call, world: World): Promise<Answer> {
     if (method === 'GET' && second && !third) return showServer(call, world, second)
     if (method === 'DELETE' && second && !third) return deleteServer(call, world, second)
     if (method === 'POST' && second && third === 'metadata') return setMetadata(call, world, second)
-    if (method === 'POST' && second && third === 'action') return consoleOutput(call, world, second)
+    if (method === 'POST' && second && third === 'action') return act(call, world, second)
   }
   if (method === 'GET' && path === '/flavors/detail') {
     needQuery(call, ['limit', 'marker'])

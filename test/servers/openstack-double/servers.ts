@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { type Answer, type Call, Refusal } from './request.ts'
 import { readServerRequest, recordOf } from './server-request.ts'
 import { bodyOf, metadata, needQuery, notFound, page } from './shapes.ts'
-import type { ServerRecord, World } from './world.ts'
+import type { PortRecord, ServerRecord, World } from './world.ts'
 
 export async function createServer(call: Call, world: World): Promise<Answer> {
   const server = await readServerRequest(call, world)
@@ -32,7 +32,8 @@ export function listServers(call: Call, world: World): Answer {
   // Nova takes it for a regular expression.
   const pattern = new RegExp(call.query.get('name') ?? '')
   const own = [...world.servers.values()].filter(
-    ({ projectId, name }) => projectId === call.projectId && pattern.test(name),
+    ({ projectId, name, status }) =>
+      projectId === call.projectId && pattern.test(name) && status !== 'SOFT_DELETED',
   )
   return page(call, 'servers', own, world.settings.pageSize, (server) =>
     view(pass(world, server) ?? server, world),
@@ -47,6 +48,15 @@ export function showServer(call: Call, world: World, id: string): Answer {
 
 export function deleteServer(call: Call, world: World, id: string): Answer {
   const server = needServer(call, world, id)
+  // One that never ran is removed at once all the same.
+  if (world.settings.isKept && (server.status === 'ACTIVE' || server.status === 'SHUTOFF')) {
+    server.status = 'SOFT_DELETED'
+    return { status: 204 }
+  }
+  return begunToDelete(world, server)
+}
+
+function begunToDelete(world: World, server: ServerRecord): Answer {
   if (server.task !== 'deleting') {
     server.task = 'deleting'
     server.pollsLeft = world.settings.polls.server
@@ -56,11 +66,24 @@ export function deleteServer(call: Call, world: World, id: string): Answer {
 
 export function setMetadata(call: Call, world: World, id: string): Answer {
   const server = needServer(call, world, id)
+  const isSettled = server.task === null && (server.status === 'ACTIVE' || server.status === 'SHUTOFF')
+  if (!isSettled)
+    throw new Refusal(409, `Cannot 'update_metadata' instance ${id} while it is in vm_state ${server.status}`)
   Object.assign(server.metadata, bodyOf(call, z.strictObject({ metadata })).metadata)
   return { status: 200, json: { metadata: server.metadata } }
 }
 
-export function consoleOutput(call: Call, world: World, id: string): Answer {
+export function act(call: Call, world: World, id: string): Answer {
+  const isForced = Object.hasOwn((call.json ?? {}) as object, 'forceDelete')
+  return isForced ? forceDelete(call, world, id) : consoleOutput(call, world, id)
+}
+
+function forceDelete(call: Call, world: World, id: string): Answer {
+  bodyOf(call, z.strictObject({ forceDelete: z.null() }))
+  return { ...begunToDelete(world, needServer(call, world, id)), status: 202 }
+}
+
+function consoleOutput(call: Call, world: World, id: string): Answer {
   const { length } = bodyOf(
     call,
     z.strictObject({ 'os-getConsoleOutput': z.strictObject({ length: z.int().min(1) }) }),
@@ -124,9 +147,11 @@ function view(server: ServerRecord, world: World): object {
     server.status === 'BUILD'
       ? []
       : [...world.ports.values()].filter(({ serverId }) => serverId === server.id)
+  const nameOf = ({ networkId }: PortRecord) => world.networks.find(({ id }) => id === networkId)!.name
   const addresses: Record<string, object[]> = {}
-  for (const port of ports) {
-    const network = world.networks.find(({ id }) => id === port.networkId)!.name
+  // Nova promises no order.
+  for (const port of ports.toSorted((a, b) => nameOf(a).localeCompare(nameOf(b)))) {
+    const network = nameOf(port)
     const list = (addresses[network] ??= [])
     list.push({ addr: port.address, version: 4, 'OS-EXT-IPS:type': 'fixed' })
     const floating = [...world.addresses.values()].find(({ portId }) => portId === port.id)

@@ -8,6 +8,10 @@ export interface DoubleSettings {
   noHost: { flavor?: string; zone?: string }[]
   /** Ends the next servers in ERROR with these words. */
   serverFault: string | undefined
+  /** Removed servers stay, as with `reclaim_instance_interval`: in no listing, with their volumes, until somebody forces it. */
+  isKept: boolean
+  /** Volumes cannot be removed and end in `error_deleting`. */
+  isVolumeStuck: boolean
   /** Ends the next volumes in `error`. */
   isVolumeBroken: boolean
   quotas: {
@@ -30,6 +34,8 @@ export function defaultSettings(): DoubleSettings {
     pageSize: 2,
     noHost: [],
     serverFault: undefined,
+    isKept: false,
+    isVolumeStuck: false,
     isVolumeBroken: false,
     quotas: { instances: 10, cores: 40, ramMib: 200_000, volumes: 10, gigabytes: 1000, floatingips: 5 },
     freeAddresses: 10,

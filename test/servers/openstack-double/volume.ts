@@ -133,6 +133,10 @@ function pass(world: World, found: VolumeRecord): VolumeRecord | undefined {
     return found
   }
   if (found.status === 'deleting') {
+    if (world.settings.isVolumeStuck) {
+      found.status = 'error_deleting'
+      return found
+    }
     world.volumes.delete(found.id)
     return undefined
   }

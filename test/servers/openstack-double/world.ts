@@ -15,7 +15,7 @@ export interface ServerRecord {
   readonly securityGroups: readonly string[]
   readonly created: string
   metadata: Record<string, string>
-  status: 'BUILD' | 'ACTIVE' | 'ERROR' | 'SHUTOFF'
+  status: 'BUILD' | 'ACTIVE' | 'ERROR' | 'SHUTOFF' | 'SOFT_DELETED'
   task: 'scheduling' | 'deleting' | null
   /** Looks that the present state lasts, for one that passes by itself. */
   pollsLeft: number
@@ -33,7 +33,7 @@ export interface VolumeRecord {
   readonly imageId: string | undefined
   readonly created: string
   metadata: Record<string, string>
-  status: 'creating' | 'available' | 'in-use' | 'deleting' | 'error'
+  status: 'creating' | 'available' | 'in-use' | 'deleting' | 'error' | 'error_deleting'
   pollsLeft: number
   serverId: string | undefined
 }
