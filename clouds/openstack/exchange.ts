@@ -85,11 +85,18 @@ function refusalIn(status: number, text: string, location: string | null): Refus
   if (location !== null) return { status, message: `it points to ${location} instead of answering`, type: '' }
   try {
     const said = words(JSON.parse(text))
-    return { status, message: printable(said.message).slice(0, 1000), type: said.type }
+    return { status, message: told(said.message), type: said.type }
   } catch {
     const plain = text.replaceAll(/<(style|script|title)[^]*?<\/\1>|<[^>]*>/g, ' ').replaceAll(/\s+/g, ' ')
-    return { status, message: printable(plain).trim().slice(0, 1000), type: '' }
+    return { status, message: told(plain), type: '' }
   }
+}
+
+/** Services quote what they refuse, user-data with a host key among it: what is so long without a space is no word. */
+function told(message: string): string {
+  return printable(message.replaceAll(/[\w+/=-]{200,}/g, '…'))
+    .trim()
+    .slice(0, 1000)
 }
 
 function words(value: unknown): { message: string; type: string } {

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { retryPauseMs } from '#clouds/until.ts'
 import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
+import { createMask } from '#src/mask.ts'
 import { exchange, readJson } from './exchange.ts'
 import { openstackFailure, unreadableAnswer } from './failures.ts'
 import { type Identity, authenticationRequest } from './identity.ts'
@@ -74,11 +75,13 @@ async function ask(identity: Identity, what: string, ctx: Context): Promise<Toke
     ctx,
   )
   const where = new URL(identity.authUrl).host
+  // Keystone quotes what it cannot read.
+  const refusal = () => ({ ...received.refusal(), message: masked(identity, received.refusal().message) })
   // An application credential that is no more is "not found", as is a wrong address.
-  if (received.status === 401 || received.status === 404) throw refused(identity, received.refusal().message)
+  if (received.status === 401 || received.status === 404) throw refused(identity, refusal().message)
   if (received.status < 300 && received.status !== 201)
     throw unreadableAnswer(what, where, `status ${received.status}`)
-  if (received.status !== 201) throw openstackFailure(received.refusal(), what, where)
+  if (received.status !== 201) throw openstackFailure(refusal(), what, where)
   const { token } = readJson(received, answer, what, where)
   const value = received.headers.get('x-subject-token')
   if (value === null) throw refused(identity, 'Keystone sent no token')
@@ -93,6 +96,10 @@ async function ask(identity: Identity, what: string, ctx: Context): Promise<Toke
     // The header has whole seconds.
     skewMs: Number.isNaN(date) ? undefined : date + 500 - ctx.now(),
   }
+}
+
+function masked({ method }: Identity, text: string): string {
+  return createMask([method.kind === 'password' ? method.password : method.secret]).text(text)
 }
 
 function refused({ authUrl, source }: Identity, said: string): FactoryError {

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { basename, join } from 'node:path'
 import { execa } from 'execa'
 import { expect, test } from 'vitest'
+import { imageId, markProperties } from '#clouds/openstack/images/image-properties.ts'
 import type { Image } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import { gather, imageKey, testContext } from '#test/contract/cloud.ts'
@@ -337,6 +338,34 @@ test('believes nothing of what another project says of its images', async () => 
   const ours = await cloud.images!.publish(artifact, key, testContext())
   expect(ours.id).not.toBe(made.id)
   expect(await content(ours)).toBe(artifact.sha256)
+})
+
+test('takes no image of another project for its own, though that has its id and its marks', async () => {
+  const { fixture, stack } = scene
+  const artifact = await fresh()
+  const cloud = await fixture.open()
+  const key = imageKey(cloud, fixture.owner, artifact, 'planted')
+  const token = await tokenOf(stack.keystone.url, 'admin', 'administrator-of-a-test', 'admin')
+  const json = {
+    ...markProperties(key, artifact),
+    id: imageId(key, 0),
+    name: 'planted',
+    disk_format: 'raw',
+    container_format: 'bare',
+    visibility: 'public',
+  }
+  const made = await fetch(`${stack.glanceUrl}/v2/images`, {
+    method: 'POST',
+    headers: { 'x-auth-token': token, 'content-type': 'application/json' },
+    body: JSON.stringify(json),
+  })
+  expect(made.status).toBe(201)
+  await expect(cloud.images!.publish(artifact, key, testContext())).rejects.toMatchObject({
+    code: 'image-name-taken',
+    class: 'user',
+  })
+  expect(uploads()).toEqual([])
+  expect(await fixture.glance(`/images/${imageId(key, 0)}`)).toMatchObject({ status: 'queued' })
 })
 
 test('keeps what a booted machine says of itself, line by line', async () => {

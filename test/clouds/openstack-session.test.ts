@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type RequestListener, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { findIdentity } from '#clouds/openstack/credentials.ts'
@@ -79,6 +80,27 @@ test('says who is not accepted, and never with what', async () => {
   })
   expect(JSON.stringify(failure) + String((failure as Error).stack)).not.toContain('wrong-password')
   expect(logins(), 'a refusal is not tried again').toHaveLength(1)
+})
+
+test('says nothing of what a service quotes of a request: passwords, user-data', async () => {
+  await using server = await answering(async (request, answer) => {
+    const said = { error: { message: `cannot read ${(await buffer(request)).toString()}`, code: 400 } }
+    answer.writeHead(400).end(JSON.stringify(said))
+  })
+  const own = fake(server.url)
+  const method = { ...own.method, password: 'a "secret" of ours' } as Identity['method']
+  const session = createSession(() => Promise.resolve({ ...own, method }))
+  const failure = await session.token(testContext()).catch((error: unknown) => error as Error)
+  expect(failure).toMatchObject({ message: expect.stringContaining('cannot read') as string })
+  expect(JSON.stringify(failure) + String(failure)).not.toMatch(/secret/)
+  const userData = Buffer.from('#cloud-config with a key\n'.repeat(40)).toString('base64')
+  const message = `Invalid input for field/attribute server. Value: {'user_data': '${userData}'}. It is wrong`
+  const json = { badRequest: { code: 400, message } }
+  scene.double.inject({ service: 'image', effect: { kind: 'refused', isDone: false, status: 400, json } })
+  const refused = await createSession(identity)
+    .json(list, images, testContext())
+    .catch((error: unknown) => error as Error)
+  expect((refused as Error).message).toContain("Value: {'user_data': '…'}. It is wrong")
 })
 
 test('tries again when a service is out of breath, waits as long as it is asked to, and gives up in the end', async () => {

@@ -29,6 +29,7 @@ export async function createImage(
 ): Promise<GlanceImage> {
   const { session, configuration } = settings
   const { region, format, arch } = key
+  const { project } = await session.token(ctx)
   for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
     const id = imageId(key, attempt)
     const json = {
@@ -57,7 +58,7 @@ export async function createImage(
     } catch (error) {
       if (statusOf(error) !== 409) throw error
       const made = await imageById(settings, region, id, ctx)
-      if (made && isOfContent(made, key)) return made
+      if (made && made.owner === project.id && isOfContent(made, key)) return made
       if (made) throw taken(made, region)
     }
   }
