@@ -88,13 +88,24 @@ async function secureBeside(
   return text === undefined ? undefined : { path: secure, clouds: read(secure, text) }
 }
 
+const trusted = new Set<string>()
+
 /** For this process, in addition to the authorities that it trusts anyway; fetch takes no others for one call. */
-async function trust(path: string): Promise<void> {
-  const certificate = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw unreadable(path, error)
-  })
-  const known = tls.getCACertificates('default')
-  if (!known.includes(certificate)) tls.setDefaultCACertificates([...known, certificate])
+export async function trust(path: string): Promise<void> {
+  try {
+    const certificate = await readFile(path, 'utf8')
+    if (trusted.has(certificate)) return
+    tls.setDefaultCACertificates([...tls.getCACertificates('default'), certificate])
+    trusted.add(certificate)
+  } catch (cause) {
+    throw new FactoryError({
+      code: 'openstack-credentials',
+      message: `the certificate of an authority in ${path} cannot be read (${String((cause as NodeJS.ErrnoException).code)})`,
+      hint: '`cacert` in clouds.yaml, or OS_CACERT, names a file in PEM: -----BEGIN CERTIFICATE-----.',
+      class: 'permission',
+      cause,
+    })
+  }
 }
 
 function expanded(path: string): string {

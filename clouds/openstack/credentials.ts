@@ -1,5 +1,5 @@
 import { FactoryError } from '#src/errors.ts'
-import { cloudInFile } from './clouds-file.ts'
+import { cloudInFile, trust } from './clouds-file.ts'
 import type { OpenstackConfiguration } from './config.ts'
 import { openstackEnvironment } from './environment.ts'
 import type { Identity, Named } from './identity.ts'
@@ -25,7 +25,7 @@ export async function findIdentity(
   const name = configuration.cloud ?? environment['OS_CLOUD']
   const found =
     name === undefined && environment['OS_AUTH_URL'] !== undefined
-      ? fromEnvironment(environment)
+      ? await fromEnvironment(environment)
       : await cloudInFile(name, configuration.cloudsFile, environment)
   return {
     authUrl: authUrlOf(found),
@@ -36,9 +36,10 @@ export async function findIdentity(
   }
 }
 
-function fromEnvironment(environment: NodeJS.ProcessEnv): FoundCloud {
+async function fromEnvironment(environment: NodeJS.ProcessEnv): Promise<FoundCloud> {
   const words = Object.entries(environment).filter(([key, value]) => key.startsWith('OS_') && value !== '')
   const auth = Object.fromEntries(words.map(([key, value]) => [key.slice(3).toLowerCase(), value]))
+  if (auth['cacert'] !== undefined) await trust(auth['cacert'])
   const source = 'the OS_* variables of the environment'
   return { auth, interface: auth['interface'] ?? auth['endpoint_type'], source, files: [] }
 }

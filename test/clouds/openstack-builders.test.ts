@@ -348,6 +348,17 @@ test('finds its own among the machines of others, on every page, and leaves thos
   expect(volumes()).toHaveLength(4)
 })
 
+test('finds nothing where a cloud is there for images alone and has no machines', async () => {
+  // The catalogue has none of these services for those inside.
+  const change = { interface: 'internal', flavors: {}, base: {} }
+  const imagesOnly = await pool(change)
+  expect(await gather(imagesOnly.find(scene.fixture.owner, impatient()))).toEqual([])
+  const others = await pool({ interface: 'internal' })
+  await expect(gather(others.find(scene.fixture.owner, impatient()))).rejects.toMatchObject({
+    code: 'openstack-no-service',
+  })
+})
+
 test('keeps the first of two machines of a lease', async () => {
   const { double, fixture } = scene
   const builders = await pool()

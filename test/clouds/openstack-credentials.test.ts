@@ -165,6 +165,14 @@ describe('without a cloud in the configuration', () => {
     expect((await findIdentity({ interface: 'admin' }, environment)).interface).toBe('admin')
   })
 
+  test('the authority that an openrc file names is looked for', async () => {
+    const path = join(directory, 'none.pem')
+    await expect(findIdentity({}, { ...environment, OS_CACERT: path })).rejects.toMatchObject({
+      code: 'openstack-credentials',
+      message: expect.stringContaining(path) as string,
+    })
+  })
+
   test('OS_CLOUD names one of the file in OS_CLIENT_CONFIG_FILE, and wins over the variables', async () => {
     const file = await written('given.yaml', {
       clouds: { a: { auth: { ...user, ...domains } }, b: { auth: { ...user, ...domains, username: 'b' } } },

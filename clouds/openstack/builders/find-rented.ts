@@ -1,6 +1,7 @@
 import type { Resource } from '#clouds/types.ts'
 import type { Context } from '#src/context.ts'
 import { asFactoryError, type FactoryError } from '#src/errors.ts'
+import { type ServiceName, hasService } from '../catalogue.ts'
 import { words } from '../marks.ts'
 import type { OpenstackSettings } from '../settings.ts'
 import { addressesOf } from './addresses.ts'
@@ -16,15 +17,17 @@ export async function* findRented(
   owner: string,
   ctx: Context,
 ): AsyncIterable<Resource> {
-  const { region } = settings.configuration
+  const { region, flavors } = settings.configuration
   const kinds = [
-    ['machine', () => machinesOfOwner(settings, owner, ctx)],
-    ['disk', () => volumesOfOwner(settings, owner, ctx)],
-    ['address', () => addressesOf(settings, { owner }, ctx)],
+    ['machine', 'compute', () => machinesOfOwner(settings, owner, ctx)],
+    ['disk', 'volume', () => volumesOfOwner(settings, owner, ctx)],
+    ['address', 'network', () => addressesOf(settings, { owner }, ctx)],
   ] as const
+  const isForImagesOnly = Object.keys(flavors).length === 0
   const failures: FactoryError[] = []
-  for (const [kind, look] of kinds) {
+  for (const [kind, service, look] of kinds) {
     try {
+      if (isForImagesOnly && !(await isThere(settings, service, ctx))) continue
       for (const { id, state, marks } of await look()) yield { kind, id, state, region, ...words(marks) }
     } catch (error) {
       ctx.signal.throwIfAborted()
@@ -32,4 +35,15 @@ export async function* findRented(
     }
   }
   if (failures[0]) throw failures[0]
+}
+
+/** A cloud that is there for images alone may have nothing else. */
+async function isThere(
+  { session, configuration: { region } }: OpenstackSettings,
+  service: ServiceName,
+  ctx: Context,
+): Promise<boolean> {
+  const { catalogue } = await session.token(ctx)
+  const { interface: which = 'public' } = await session.identity()
+  return hasService(catalogue, service, region, which)
 }
