@@ -210,7 +210,7 @@ describe('a publish that is killed', () => {
     const found = await ibm.leftovers()
     const ends = found.map(({ expires }) => Date.parse(expires!))
     expect(ends.every((end) => end > Date.now() + 2 * 3_600_000)).toBe(true)
-    // The object first: nobody could tell then whose the image is, were it not looked at before.
+    // The object first, which stays as long as it alone shows whose the image is.
     for (const each of found.toReversed()) await store.discard(each, hasty())
     for (const each of await ibm.leftovers()) await store.discard(each, hasty())
     expect(await ibm.leftovers()).toEqual([])
@@ -284,6 +284,18 @@ test('an object that another region still reads stays until that has ended', asy
   expect(ibm.ibm.cos.requests.filter(({ action }) => action === 'UploadPart')).toEqual([])
   expect(await ibm.ibm.inBucket()).toEqual([])
   await removeAll()
+})
+
+test('a namesake that came while our disk lay in the bucket is told apart by its content', async () => {
+  const artifact = await small()
+  const key = await ibm.keyOf(artifact)
+  const fault = ibm.ibm.double.inject({ action: 'CreateImage', times: 1, effect: stalled() })
+  await ibm.ibm.killPublish(artifact, key, fault.happened)
+  fault.remove()
+  await ibm.ibm.plantForeign(key)
+  expect(await ibm.failureOf(artifact)).toMatchObject({ code: 'image-name-taken', class: 'user' })
+  expect((await ibm.leftovers()).filter(({ id }) => !id.startsWith('cos:'))).toEqual([])
+  expect(ibm.ibm.double.calls('DeleteImage')).toEqual([])
 })
 
 test('a namesake of the same name and of foreign content is left alone, whatever state it is in', async () => {
