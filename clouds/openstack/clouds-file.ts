@@ -49,10 +49,8 @@ function placesOf(configured: string | undefined, environment: NodeJS.ProcessEnv
   const given = environment['OS_CLIENT_CONFIG_FILE']
   const home = environment['XDG_CONFIG_HOME'] ?? join(homedir(), '.config')
   const directories = [process.cwd(), join(home, 'openstack'), '/etc/openstack']
-  const usual = directories.flatMap((directory) => [
-    join(directory, 'clouds.yaml'),
-    join(directory, 'clouds.yml'),
-  ])
+  const names = ['clouds.yaml', 'clouds.yml']
+  const usual = directories.flatMap((directory) => names.map((name) => join(directory, name)))
   return given === undefined || given === '' ? usual : [given, ...usual]
 }
 

@@ -1,6 +1,7 @@
 import { FactoryError } from '#src/errors.ts'
 import { cloudInFile } from './clouds-file.ts'
 import type { OpenstackConfiguration } from './config.ts'
+import { openstackEnvironment } from './environment.ts'
 import type { Identity, Named } from './identity.ts'
 
 /** The words of an `auth` section, the same as the OS_* variables without their prefix, in lower case. */
@@ -19,7 +20,7 @@ export interface FoundCloud {
  */
 export async function findIdentity(
   configuration: Pick<OpenstackConfiguration, 'cloud' | 'cloudsFile' | 'interface'>,
-  environment: NodeJS.ProcessEnv = process.env,
+  environment: NodeJS.ProcessEnv = openstackEnvironment(),
 ): Promise<Identity> {
   const name = configuration.cloud ?? environment['OS_CLOUD']
   const found =

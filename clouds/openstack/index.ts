@@ -7,6 +7,7 @@ import { createBuilderPool } from './builders/pool.ts'
 import type { OpenstackConfiguration } from './config.ts'
 import { findIdentity } from './credentials.ts'
 import { doctor } from './doctor.ts'
+import { openstackEnvironment } from './environment.ts'
 import { createImageStore } from './images/store.ts'
 import { createSession } from './session.ts'
 import type { OpenstackSettings } from './settings.ts'
@@ -18,6 +19,7 @@ export async function createOpenstackCloud(
   { owner, stateDirectory, pageSize }: CloudSettings & { pageSize?: number },
 ): Promise<Cloud> {
   const directory = join(stateDirectory, 'clouds', name)
+  openstackEnvironment()
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const settings: OpenstackSettings = {
     name,

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
 import { exchange, readJson } from './exchange.ts'
-import { openstackFailure } from './failures.ts'
+import { openstackFailure, unreadableAnswer } from './failures.ts'
 import { type Identity, authenticationRequest } from './identity.ts'
 import { retryPauseMs } from './wait.ts'
 
@@ -74,7 +74,10 @@ async function ask(identity: Identity, what: string, ctx: Context): Promise<Toke
     ctx,
   )
   const where = new URL(identity.authUrl).host
-  if (received.status === 401) throw refused(identity, received.refusal().message)
+  // An application credential that is no more is "not found", as is a wrong address.
+  if (received.status === 401 || received.status === 404) throw refused(identity, received.refusal().message)
+  if (received.status < 300 && received.status !== 201)
+    throw unreadableAnswer(what, where, `status ${received.status}`)
   if (received.status !== 201) throw openstackFailure(received.refusal(), what, where)
   const { token } = readJson(received, answer, what, where)
   const value = received.headers.get('x-subject-token')
@@ -96,7 +99,7 @@ function refused({ authUrl, source }: Identity, said: string): FactoryError {
   return new FactoryError({
     code: 'openstack-credentials',
     message: `${authUrl} does not accept the credentials in ${source}: ${said}`,
-    hint: 'Has the password been changed, or the application credential expired or been removed? Are user_domain_name and project_domain_name right? Try the same with: openstack token issue',
+    hint: 'Has the password been changed, or the application credential expired or been removed? Are auth_url, user_domain_name and project_domain_name right? Try the same with: openstack token issue',
     class: 'permission',
     context: { status: 401 },
   })

@@ -278,6 +278,17 @@ test('believes nothing of what another project says of its images', async () => 
   expect(await content(ours)).toBe(artifact.sha256)
 })
 
+test('keeps what a booted machine says of itself, line by line', async () => {
+  const { fixture } = scene
+  const artifact = await fresh()
+  const cloud = await fixture.open()
+  const key = imageKey(cloud, fixture.owner, artifact, 'lines')
+  const identity = `IMAGE=my-image\nRELEASE=20261126-1\nARCHITECTURE=x86_64\nBUILD_KEY=${'b'.repeat(64)}\n`
+  const origin = { ...key.origin, identity }
+  await cloud.images!.publish(artifact, { ...key, origin }, testContext())
+  expect(await cloud.images!.find(key, testContext())).toMatchObject({ origin })
+})
+
 test('makes an image anew under another id when the first one was removed', async () => {
   const { fixture } = scene
   const artifact = await fresh()

@@ -1,19 +1,23 @@
-import { beforeAll } from 'vitest'
+import { afterAll, beforeAll } from 'vitest'
 import { cloudContract } from '#test/contract/cloud.ts'
 import { startStack } from '#test/servers/openstack/stack.ts'
 import { openstackTree, treeLimitMs } from '#test/servers/openstack/tree.ts'
 import { startCloud } from '#test/servers/openstack-double/double.ts'
 import { createOpenstackFixture } from './openstack-fixture.ts'
 
-async function fixture() {
+/** Both halves of the contract stand on it, one after the other, each with machines and an owner of its own. */
+let stack: Awaited<ReturnType<typeof startStack>>
+
+beforeAll(async () => {
+  await openstackTree()
+  stack = await startStack()
+}, treeLimitMs)
+afterAll(() => stack[Symbol.asyncDispose]())
+
+cloudContract('openstack', async () => {
   await using started = new AsyncDisposableStack()
-  const stack = started.use(await startStack())
   const double = started.use(await startCloud(stack))
-  const made = started.use(await createOpenstackFixture(stack, double))
+  const fixture = started.use(await createOpenstackFixture(stack, double))
   const held = started.move()
-  return { ...made, [Symbol.asyncDispose]: () => held.disposeAsync() }
-}
-
-beforeAll(async () => void (await openstackTree()), treeLimitMs)
-
-cloudContract('openstack', fixture)
+  return { ...fixture, [Symbol.asyncDispose]: () => held.disposeAsync() }
+})

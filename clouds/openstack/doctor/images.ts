@@ -64,8 +64,8 @@ async function lookAtMethods(settings: OpenstackSettings, region: string, ctx: C
 
 async function lookAtRoom(settings: OpenstackSettings, region: string, ctx: Context): Promise<Look> {
   const room = await roomForImages(settings, region, ctx)
-  if (!room) return ok('Glance tells of none')
-  const { bytes, images } = room
+  const { bytes, images } = room ?? {}
+  if (bytes === undefined && images === undefined) return ok('no limit that Glance tells of')
   const message = `room for ${images === undefined ? 'any number of images' : `${images} more images`}, ${bytes === undefined ? 'of any size' : `${formatBytes(bytes)} together`}`
   const hint = 'Remove images that are not needed (factory images), or ask who runs the cloud for more.'
   if (images === 0 || bytes === 0) return { severity: 'error', message, hint }

@@ -1,18 +1,22 @@
 import type { ImageKey } from '#clouds/types.ts'
 import { localExtents } from '#src/artifact/extents.ts'
 import type { Artifact } from '#src/artifact/types.ts'
+import type { Extent } from '#src/builder/types.ts'
 import type { Context } from '#src/context.ts'
 import { FactoryError, asFactoryError } from '#src/errors.ts'
+import { isRefusal } from '../failures.ts'
 import type { OpenstackSettings } from '../settings.ts'
 import { until } from '../wait.ts'
 import { digestOf } from './content.ts'
 import { type GlanceImage, imageById } from './glance.ts'
 import { addressOf, importFailure, startImport } from './import.ts'
-import { sendContent } from './upload.ts'
+import { type Sending, sendContent } from './upload.ts'
 
 const activeLimitMs = 60 * 60_000
 /** Glance sees within moments that a sender is gone. */
-export const settleLimitMs = 60_000
+const settleLimitMs = 60_000
+/** What has gone out whole, Glance may still be writing when nobody waits for its answer any more. */
+const writtenLimitMs = 30 * 60_000
 
 /**
  * Brings the content of an artifact into a queued image by the configured way, and returns when Glance has all of it and
@@ -54,18 +58,22 @@ async function send(
   settings: OpenstackSettings,
   { id }: GlanceImage,
   artifact: Artifact,
-  extents: Parameters<typeof sendContent>[3],
+  extents: readonly Extent[],
   region: string,
   ctx: Context,
 ): Promise<string | undefined> {
   const isStaged = settings.configuration.method === 'glance-direct'
   const path = `/images/${id}/${isStaged ? 'stage' : 'file'}`
   const what = `sending ${artifact.arch} to Glance in ${region}`
+  const sending: Sending = { bytes: 0 }
   try {
-    return await sendContent(settings, { region, path, what }, artifact, extents, ctx)
+    return await sendContent(settings, { region, path, what }, artifact, { extents, sending }, ctx)
   } catch (error) {
     ctx.signal.throwIfAborted()
-    const arrived = await settled(settings, region, id, ctx)
+    // A quota, say: Glance itself may go on showing the image as one that is being saved.
+    if (isRefusal(error)) throw error
+    const limitMs = sending.bytes === artifact.sizeBytes ? writtenLimitMs : settleLimitMs
+    const arrived = await settled(settings, region, id, ctx, limitMs)
     if (arrived?.status !== 'active') throw error
     ctx.log(`${id} has arrived although the answer was lost: ${asFactoryError(error).message}`)
     return undefined
@@ -78,9 +86,10 @@ export async function settled(
   region: string,
   id: string,
   ctx: Context,
+  limitMs = settleLimitMs,
 ): Promise<GlanceImage | undefined> {
-  const deadline = ctx.now() + settleLimitMs
-  return await until(`the image ${id}`, 2 * settleLimitMs, ctx, async () => {
+  const deadline = ctx.now() + limitMs
+  return await until(`the image ${id}`, 2 * limitMs, ctx, async () => {
     const image = await imageById(settings, region, id, ctx)
     const isBusy = image?.status === 'saving' || image?.status === 'importing'
     return isBusy && ctx.now() < deadline ? undefined : { image }

@@ -14,6 +14,11 @@ const tellEveryMs = 1_000
 /** A store that writes with our token needs it until the end. */
 const tokenMs = 30 * 60_000
 
+/** How far an upload got, also when it failed. */
+export interface Sending {
+  bytes: number
+}
+
 /**
  * Sends the content of an artifact and returns its sha512 as it went over the line. Memory stays bounded: a piece is read
  * when the one before has been taken. An upload on which nothing moves any more is given up.
@@ -22,22 +27,21 @@ export async function sendContent(
   { session }: OpenstackSettings,
   { region, path, what }: { region: string; path: string; what: string },
   artifact: Artifact,
-  extents: readonly Extent[],
+  { extents, sending }: { extents: readonly Extent[]; sending: Sending },
   ctx: Context,
 ): Promise<string> {
   const { sizeBytes } = artifact
   const standstill = new AbortController()
   const watch = watchdog(standstill, what)
   let hash = createHash('sha512')
-  let sent = 0
   let toldAt = 0
   const moved = (bytes: Uint8Array) => {
     hash.update(bytes)
-    sent += bytes.length
-    watch(sent === sizeBytes ? answerLimitMs : standstillMs)
-    if (ctx.now() - toldAt < tellEveryMs && sent < sizeBytes) return
+    sending.bytes += bytes.length
+    watch(sending.bytes === sizeBytes ? answerLimitMs : standstillMs)
+    if (ctx.now() - toldAt < tellEveryMs && sending.bytes < sizeBytes) return
     toldAt = ctx.now()
-    ctx.emit({ message: what, done: sent, total: sizeBytes, unit: 'bytes' })
+    ctx.emit({ message: what, done: sending.bytes, total: sizeBytes, unit: 'bytes' })
   }
   try {
     watch(standstillMs)
@@ -51,7 +55,7 @@ export async function sendContent(
         headers: { 'content-type': 'application/octet-stream', 'x-openstack-image-size': String(sizeBytes) },
         stream: () => {
           hash = createHash('sha512')
-          sent = 0
+          sending.bytes = 0
           return ReadableStream.from(contentOf(artifact, extents, moved))
         },
         limitMs: uploadLimitMs,
