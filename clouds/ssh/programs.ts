@@ -1,7 +1,7 @@
 import { type Shell, bash } from '#src/builder/shell.ts'
 import type { Lease } from '#clouds/types.ts'
-import { FactoryError } from '#src/errors.ts'
 import { type LeaseOnHost, type Look, readAnswer, readLeases, readLook } from './answers.ts'
+import { hostBusy, notEmptied, notMade, ofAnother, unwritable } from './slot-failures.ts'
 import type { Host } from './hosts.ts'
 import { enterScript } from './scripts/enter.ts'
 import { giveBackScript } from './scripts/give-back.ts'
@@ -92,12 +92,7 @@ export async function giveSlotBack(
   const what = `giving the slot of ${leaseId} back to ${host.name}`
   const text = await said(shell, bash(giveBackScript, ...words), what, giveBackLimitMs)
   if (readAnswer(host, text, ['gone', 'busy']).word === 'gone') return
-  throw new FactoryError({
-    code: 'slot-not-emptied',
-    message: `the slot of ${leaseId} on the host ${host.name} is not empty yet: a process of the build does not end, or much is being removed`,
-    hint: `factory reap tries again. On the host, ${settings.configuration.directory}/${leaseId}/log says more.`,
-    class: 'timeout',
-  })
+  throw notEmptied(settings, host, leaseId)
 }
 
 /** Moves the end of a lease on the host; false when nothing of it runs there. */
@@ -113,12 +108,7 @@ export async function prolongSlot(
   const text = await said(shell, bash(prolongScript, ...words), what, 60_000)
   const { word } = readAnswer(host, text, ['prolonged', 'gone', 'busy'])
   if (word !== 'busy') return word === 'prolonged'
-  throw new FactoryError({
-    code: 'host-busy',
-    message: `the lock of the host ${host.name} was not free for as long as one waits for it`,
-    hint: 'Another factory takes or empties a slot there; it is tried again.',
-    class: 'infra',
-  })
+  throw hostBusy(host)
 }
 
 function argumentsOf({ configuration }: SshSettings, host: Host, leaseId: string): string[] {
@@ -129,31 +119,9 @@ function leaseFile({ owner, release, arch, expires }: Lease, key: string): strin
   const lines = Object.entries({ owner, release, arch, expires, key })
   const broken = lines.find(([, value]) => /[^\x20-\x7e]/.test(value))
   if (!broken) return lines.map((line) => line.join(' ')).join('\n')
-  throw new FactoryError({
-    code: 'lease-unwritable',
-    message: `the ${broken[0]} of a lease is no plain text: ${JSON.stringify(broken[1])}`,
-    class: 'bug',
-  })
+  throw unwritable(...broken)
 }
 
 async function said(shell: Shell, argv: readonly string[], what: string, limitMs: number): Promise<string> {
   return (await shell.run(argv, { what, limitMs })).stdout.toString()
-}
-
-function ofAnother(host: Host, lease: Lease): FactoryError {
-  return new FactoryError({
-    code: 'lease-of-another',
-    message: `on the host ${host.name} somebody else has a lease that is called ${lease.id}`,
-    hint: 'Give each state directory an owner of its own.',
-    class: 'user',
-  })
-}
-
-function notMade(host: Host, words: string): FactoryError {
-  return new FactoryError({
-    code: 'slot-not-made',
-    message: `the host ${host.name} could not make a slot${words === '' ? '' : `: ${words}`}`,
-    hint: 'It must allow root to make mount and PID namespaces; log in there and try: unshare --mount --pid --fork true',
-    class: 'infra',
-  })
 }

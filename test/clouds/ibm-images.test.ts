@@ -2,9 +2,9 @@ import { describe, expect, test, vi } from 'vitest'
 import { marksOf } from '#clouds/ibm/marks.ts'
 import { imageName } from '#clouds/ibm/names.ts'
 import type { Artifact } from '#src/artifact/types.ts'
-import { gather, testContext } from '#test/contract/cloud.ts'
+import { gather } from '#test/contract/cloud.ts'
 import { stalled } from '#test/servers/aws-front/effects.ts'
-import { ibmForTests } from './ibm-tests.ts'
+import { hasty, ibmForTests } from './ibm-tests.ts'
 import { mainRegion, otherRegion } from './ibm-fixture.ts'
 
 const MiB = 1024 ** 2
@@ -13,7 +13,7 @@ const small = () => ibm.ibm.newArtifact(8 * MiB)
 
 async function removeAll(): Promise<void> {
   const store = await ibm.images()
-  for (const image of await gather(store.list(testContext()))) await store.remove(image, testContext())
+  for (const image of await gather(store.list(hasty()))) await store.remove(image, hasty())
 }
 
 test('regions side by side import one object, which is sent once and gone afterwards', async () => {
@@ -21,7 +21,7 @@ test('regions side by side import one object, which is sent once and gone afterw
   const store = await ibm.images()
   const made = await Promise.all(
     [mainRegion, otherRegion].map(async (region) =>
-      store.publish(artifact, await ibm.keyOf(artifact, region), testContext()),
+      store.publish(artifact, await ibm.keyOf(artifact, region), hasty()),
     ),
   )
   expect(made.map(({ region }) => region)).toEqual([mainRegion, otherRegion])
@@ -68,11 +68,11 @@ test('an image is named so that IBM takes it, bears its marks, and ends when it 
   const { sha256, owner, arch } = await ibm.keyOf(artifact)
   expect(marksOf(tags)).toMatchObject({ sha256, owner, arch, size: String(artifact.virtualBytes) })
   record.status = 'deprecated'
-  expect(await (await ibm.images()).find(await ibm.keyOf(artifact), testContext())).toEqual(image)
+  expect(await (await ibm.images()).find(await ibm.keyOf(artifact), hasty())).toEqual(image)
   record.status = 'obsolete'
   const store = await ibm.images()
-  expect(await store.find(await ibm.keyOf(artifact), testContext())).toBeUndefined()
-  expect(await gather(store.list(testContext()))).toEqual([image])
+  expect(await store.find(await ibm.keyOf(artifact), hasty())).toBeUndefined()
+  expect(await gather(store.list(hasty()))).toEqual([image])
   expect(await ibm.leftovers()).toEqual([])
   // Its name is free again for the same content.
   await ibm.publish(artifact)
@@ -91,7 +91,7 @@ test('long names and names that IBM keeps for itself become names that it takes'
 describe('a publish that cannot become an image', () => {
   async function refused(artifact: Artifact, change?: object): Promise<unknown> {
     const failure = await ibm.failureOf(artifact, change)
-    expect(await gather((await ibm.images()).list(testContext()))).toEqual([])
+    expect(await gather((await ibm.images()).list(hasty()))).toEqual([])
     return failure
   }
 
@@ -147,6 +147,7 @@ describe('a publish that cannot become an image', () => {
     const failure = await refused(await small(), { operatingSystem: { x86_64: 'red-8-s390x-byol' } })
     expect(failure).toMatchObject({ code: 'ibm-operating-system', class: 'user' })
     expect((failure as { hint: string }).hint).toContain('red-9-amd64, red-9-amd64-byol.')
+    expect(ibm.ibm.cos.requests.filter(({ action }) => action === 'UploadPart')).toEqual([])
   })
 
   test('says that a quota is used up', async () => {
@@ -163,10 +164,10 @@ describe('what is asked before anything is built', () => {
     expect(store.takes('x86_64', 'raw')).toMatchObject({ ok: false, hint: 'Write `format: qcow2`.' })
     expect(store.takes('aarch64', 'qcow2')).toMatchObject({ ok: false })
     const need = { virtualBytes: 251e9, storedBytes: 1 }
-    await expect(store.check(mainRegion, need, testContext())).rejects.toMatchObject({
+    await expect(store.check(mainRegion, need, hasty())).rejects.toMatchObject({
       code: 'ibm-image-too-large',
     })
-    await store.check(mainRegion, { ...need, virtualBytes: 250e9 }, testContext())
+    await store.check(mainRegion, { ...need, virtualBytes: 250e9 }, hasty())
   })
 
   test('refuses a bucket that is not there, and none', async () => {
@@ -174,9 +175,9 @@ describe('what is asked before anything is built', () => {
     const gone = { ...ibm.ibm.configuration().bucket, name: 'not-there' }
     const elsewhere = await ibm.images({ bucket: gone })
     const missing = { code: 'ibm-bucket-missing', class: 'user' }
-    await expect(elsewhere.check(mainRegion, need, testContext())).rejects.toMatchObject(missing)
+    await expect(elsewhere.check(mainRegion, need, hasty())).rejects.toMatchObject(missing)
     const none = await ibm.images({ bucket: undefined })
-    await expect(none.check(mainRegion, need, testContext())).rejects.toMatchObject(missing)
+    await expect(none.check(mainRegion, need, hasty())).rejects.toMatchObject(missing)
   })
 })
 
@@ -192,7 +193,7 @@ describe('a publish that is killed', () => {
     const fault = ibm.ibm.double.inject({ action, times: 1, effect: stalled(isDone) })
     await ibm.ibm.killPublish(artifact, await ibm.keyOf(artifact), fault.happened)
     fault.remove()
-    expect(await gather((await ibm.images()).list(testContext()))).toEqual([])
+    expect(await gather((await ibm.images()).list(hasty()))).toEqual([])
     expect((await ibm.leftovers()).length).toBeGreaterThan(0)
     ibm.ibm.cos.forgetRequests()
     await ibm.publish(artifact)
@@ -210,8 +211,8 @@ describe('a publish that is killed', () => {
     const ends = found.map(({ expires }) => Date.parse(expires!))
     expect(ends.every((end) => end > Date.now() + 2 * 3_600_000)).toBe(true)
     // The object first: nobody could tell then whose the image is, were it not looked at before.
-    for (const each of found.toReversed()) await store.discard(each, testContext())
-    for (const each of await ibm.leftovers()) await store.discard(each, testContext())
+    for (const each of found.toReversed()) await store.discard(each, hasty())
+    for (const each of await ibm.leftovers()) await store.discard(each, hasty())
     expect(await ibm.leftovers()).toEqual([])
     expect(await ibm.ibm.inBucket()).toEqual([])
     expect(
@@ -231,6 +232,37 @@ describe('a publish that is killed', () => {
     expect(sent.length + before.length).toBe(2)
     await ibm.expectOnlyImage(artifact)
   })
+})
+
+test('a publish that is killed when the image is ready has made it; the object is left for reapers', async () => {
+  const artifact = await small()
+  const key = await ibm.keyOf(artifact)
+  const fault = ibm.ibm.cos.inject({ action: 'DeleteObject', times: 1, effect: stalled() })
+  await ibm.ibm.killPublish(artifact, key, fault.happened)
+  fault.remove()
+  const store = await ibm.images()
+  expect(await store.find(key, hasty())).toMatchObject({ sha256: artifact.sha256 })
+  const [object, ...others] = await ibm.leftovers()
+  expect(others).toEqual([])
+  expect(object).toMatchObject({ kind: 'image', region: mainRegion, state: 'whole', release: 'test' })
+  await store.discard(object!, hasty())
+  await ibm.expectOnlyImage(artifact)
+})
+
+test('two factories that publish the same content at once make one image', async () => {
+  const artifact = await ibm.ibm.newArtifact()
+  const key = await ibm.keyOf(artifact)
+  const publish = async () => await (await ibm.images()).publish(artifact, key, hasty())
+  const first = await Promise.allSettled([publish(), publish()])
+  for (const each of first) {
+    // Whoever comes second may find its upload completed by the other; the engine tries that again.
+    if (each.status === 'rejected') expect(each.reason).toMatchObject({ class: 'infra' })
+  }
+  const images = [await publish(), await publish()]
+  expect(images[1]).toEqual(images[0])
+  expect(ibm.ibm.double.calls('CreateImage').filter(({ status }) => status === 201)).toHaveLength(1)
+  for (const left of await ibm.leftovers()) await (await ibm.images()).discard(left, hasty())
+  await ibm.expectOnlyImage(artifact)
 })
 
 test('an object that another region still reads stays until that has ended', async () => {

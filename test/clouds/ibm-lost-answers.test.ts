@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { BuilderRef } from '#src/builder/types.ts'
-import { gather, testContext } from '#test/contract/cloud.ts'
+import { gather } from '#test/contract/cloud.ts'
 import {
   cut,
   garbage,
@@ -10,7 +10,7 @@ import {
   stalled,
 } from '#test/servers/aws-front/effects.ts'
 import type { Fault } from '#test/servers/aws-front/faults.ts'
-import { ibmForTests } from './ibm-tests.ts'
+import { hasty, ibmForTests } from './ibm-tests.ts'
 
 const MiB = 1024 ** 2
 const ibm = ibmForTests()
@@ -97,7 +97,7 @@ describe('the removal of an image', () => {
     const artifact = await ibm.ibm.newArtifact(8 * MiB)
     const image = await ibm.publish(artifact)
     const fault = ibm.ibm.double.inject({ action, times: 1, effect: lostAnswer() })
-    await (await ibm.images()).remove(image, testContext())
+    await (await ibm.images()).remove(image, hasty())
     fault.remove()
     expect(fault.count).toBe(1)
     expect(ibm.ibm.double.world.images.has(image.id)).toBe(false)
@@ -111,7 +111,7 @@ describe('a request for a machine', () => {
     const pool = (await ibm.ibm.open()).builders!
     const injected = ibm.ibm.double.inject(fault)
     try {
-      const ref = await pool.acquire(spec, lease, testContext())
+      const ref = await pool.acquire(spec, lease, hasty())
       injected.remove()
       const machines = [...ibm.ibm.double.world.instances.values()]
       expect(machines.map(({ id }) => id)).toEqual([ref.machine])
@@ -120,7 +120,7 @@ describe('a request for a machine', () => {
       return { ref, count: injected.count }
     } finally {
       injected.remove()
-      await pool.release(lease.id, testContext())
+      await pool.release(lease.id, hasty())
       const { instances, volumes, addresses } = ibm.ibm.double.world
       expect([instances.size, volumes.size, addresses.size]).toEqual([0, 0, 0])
     }
@@ -155,23 +155,23 @@ describe('a request for a machine', () => {
     })
     const killed = new AbortController()
     const pool = (await ibm.ibm.open()).builders!
-    const acquiring = pool.acquire(spec, lease, { ...testContext(), signal: killed.signal })
+    const acquiring = pool.acquire(spec, lease, { ...hasty(), signal: killed.signal })
     acquiring.catch(() => {})
     await happened
     killed.abort(new Error('killed'))
     await expect(acquiring).rejects.toThrow('killed')
     remove()
     const again = (await ibm.ibm.open()).builders!
-    const [found] = (await gather(again.find(ibm.ibm.owner, testContext()))).filter(
+    const [found] = (await gather(again.find(ibm.ibm.owner, hasty()))).filter(
       ({ kind }) => kind === 'machine',
     )
     // Its marks never came; those of its volumes speak for it.
     const { id: leaseId, owner, release, arch, expires } = lease
     expect(found).toMatchObject({ leaseId, owner, release, arch, expires })
-    const ref = await again.acquire(spec, lease, testContext())
+    const ref = await again.acquire(spec, lease, hasty())
     expect(ref.machine).toBe(found!.id)
     expect(ibm.ibm.double.world.instances.size).toBe(1)
-    await again.release(lease.id, testContext())
+    await again.release(lease.id, hasty())
   })
 })
 
@@ -180,9 +180,9 @@ describe('giving back', () => {
   test.each(ending)('goes on when the answer to %s is lost, until all is gone', async (action) => {
     const lease = ibm.ibm.newLease()
     const pool = (await ibm.ibm.open()).builders!
-    await pool.acquire(ibm.ibm.spec, lease, testContext())
+    await pool.acquire(ibm.ibm.spec, lease, hasty())
     const fault = ibm.ibm.double.inject({ action, times: 1, effect: lostAnswer() })
-    await pool.release(lease.id, testContext())
+    await pool.release(lease.id, hasty())
     fault.remove()
     expect(fault.count).toBe(1)
     const { instances, volumes, addresses } = ibm.ibm.double.world

@@ -1,9 +1,16 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, expect } from 'vitest'
 import type { Image, ImageKey, ImageStore, Resource } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
+import type { Context } from '#src/context.ts'
 import { gather, imageKey, testContext } from '#test/contract/cloud.ts'
 import { type DoubleSettings, defaultSettings } from '#test/servers/ibm-cloud/settings.ts'
 import { type IbmForTests, mainRegion, startIbm } from './ibm-fixture.ts'
+
+/** A context in which waiting takes a twentieth of its time: the double is quick. */
+export function hasty(): Context & { told: string[] } {
+  return { ...testContext(), sleep: (ms) => pause(ms / 20) }
+}
 
 /** What the tests of one file about IBM Cloud share. */
 export interface SharedIbm {
@@ -38,8 +45,8 @@ export function ibmForTests(change: Partial<DoubleSettings> = {}): SharedIbm {
     region,
   })
   const publish = async (artifact: Artifact, region?: string, more?: object) =>
-    await (await images(more)).publish(artifact, await keyOf(artifact, region), testContext())
-  const leftovers = async () => await gather((await images()).leftovers(ibm.owner, testContext()))
+    await (await images(more)).publish(artifact, await keyOf(artifact, region), hasty())
+  const leftovers = async () => await gather((await images()).leftovers(ibm.owner, hasty()))
   return {
     get ibm() {
       return ibm
@@ -55,14 +62,14 @@ export function ibmForTests(change: Partial<DoubleSettings> = {}): SharedIbm {
     leftovers,
     async expectOnlyImage({ sha256 }, region = mainRegion) {
       const store = await images()
-      const all = await gather(store.list(testContext()))
+      const all = await gather(store.list(hasty()))
       const ours = all.filter((image) => image.sha256 === sha256 && image.region === region)
       expect(ours).toHaveLength(1)
       const sameName = [...ibm.double.world.images.values()].filter(({ name }) => name === ours[0]!.name)
       expect(sameName.filter((image) => image.region === region)).toHaveLength(1)
       expect(await leftovers()).toEqual([])
       expect(await ibm.inBucket()).toEqual([])
-      await store.remove(ours[0]!, testContext())
+      await store.remove(ours[0]!, hasty())
     },
   }
 }

@@ -7,6 +7,7 @@ import type { Pace } from '#clouds/ssh/settings.ts'
 import type { BuilderSpec, Cloud } from '#clouds/types.ts'
 import { type Access, makeAccess, secretsDirectory } from '#src/builder/keys.ts'
 import type { BuildersFixture } from '#test/contract/builders.ts'
+import type { Orders } from './ssh-orchestrator.ts'
 import {
   type StandingHost,
   type StandingHostOptions,
@@ -21,6 +22,9 @@ export interface SshFixture extends BuildersFixture {
   /** The keys of a lease, as the engine makes them; every lease has its own. */
   accessOf(leaseId: string): Promise<Access>
   readonly stateDirectory: string
+  readonly directory: string
+  /** For a factory in a process of its own. */
+  readonly orders: Pick<Orders, 'configuration' | 'settings'>
   /** An instance with other settings, of another factory when `change` says so. */
   openWith(change: Change): Promise<Cloud>
 }
@@ -45,32 +49,34 @@ export async function createSshFixture(
   const accessOf = (leaseId: string) => makeAccess(join(directory, 'keys', leaseId))
   const owner = `test-${randomBytes(4).toString('hex')}`
   const user = options.host?.user ?? 'root'
-  const openWith = async (change: Change) => {
-    const configuration = sshConfiguration.parse({
-      kind: 'ssh',
-      user,
-      waitFor: change.waitFor ?? '0s',
-      hosts: {
-        x86_64: (change.hosts ?? hosts).map(({ port, access: own }) => ({
-          address: '127.0.0.1',
-          port,
-          hostKey: own.hostPublicKey,
-          identityFile: own.privateKeyFile,
-          slots: change.slots ?? options.slots ?? 1,
-        })),
-      },
-    })
-    return await createSshCloud('standing', configuration, {
-      owner: change.owner ?? owner,
-      stateDirectory: change.stateDirectory ?? join(directory, 'state'),
-      pace: { ...pace, ...change.pace },
-    })
-  }
+  const written = (change: Change) => ({
+    kind: 'ssh',
+    user,
+    waitFor: change.waitFor ?? '0s',
+    hosts: {
+      x86_64: (change.hosts ?? hosts).map(({ port, access: own }) => ({
+        address: '127.0.0.1',
+        port,
+        hostKey: own.hostPublicKey,
+        identityFile: own.privateKeyFile,
+        slots: change.slots ?? options.slots ?? 1,
+      })),
+    },
+  })
+  const settingsWith = (change: Change) => ({
+    owner: change.owner ?? owner,
+    stateDirectory: change.stateDirectory ?? join(directory, 'state'),
+    pace: { ...pace, ...change.pace },
+  })
+  const openWith = async (change: Change) =>
+    await createSshCloud('standing', sshConfiguration.parse(written(change)), settingsWith(change))
   await mkdir(join(directory, 'keys'))
   const access = await accessOf('contract')
   const spec: BuilderSpec = { arch: 'x86_64', purpose: 'build', dataBytes: 0, leaseMs: 3_600_000, access }
   return {
     owner,
+    directory,
+    orders: { configuration: written({}), settings: settingsWith({}) },
     hosts,
     accessOf,
     spec,

@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterEach, expect, test, vi } from 'vitest'
+import { quarantine } from '#clouds/quarantine.ts'
 import { type Engine, enterEngine } from '#src/journal/engine.ts'
 import { type Workspace, makeWorkspace } from '#test/config/workspace.ts'
 
@@ -84,4 +85,17 @@ test('neither a closed release nor an older open one has the engine that works o
   engine.journal.append({ ...closed, release: '20261121.1' })
   expect(await engineSaid(workspace, '20261121.1')).toBeNull()
   expect(await status(workspace, '20261121.1')).toContain('failed after')
+})
+
+test('a host that is left out is shown with the reason and until when, and no host is asked', async () => {
+  const { workspace, engine, stateDirectory } = await working()
+  await using _workspace = workspace
+  using _engine = engine
+  const failure = { code: 'host-unreachable', message: 'the host z1 did not answer' }
+  await quarantine(join(stateDirectory, 'clouds', 'lab'), 'z1', failure, Date.UTC(2026, 0, 2, 3))
+  expect(await status(workspace)).toContain(
+    'Left out: z1 of lab since 2026-01-02T03:00:00.000Z, until 2026-01-02T03:01:00.000Z: the host z1 did not answer',
+  )
+  const shown = JSON.parse(await status(workspace, '--json')) as { leftOut: unknown }
+  expect(shown.leftOut).toMatchObject([{ cloud: 'lab', place: 'z1', code: 'host-unreachable', failures: 1 }])
 })

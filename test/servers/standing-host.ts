@@ -151,7 +151,9 @@ export async function startStandingHost(options: StandingHostOptions = {}): Prom
 
   async function run(script: string): Promise<string> {
     const enter = ['-t', String(firstProcess), '-m', '-p', '-C', '--', 'bash', '-euc', script]
-    return (await execa('nsenter', enter)).stdout
+    // With the real tools, whatever lies there are.
+    const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' }
+    return (await execa('nsenter', enter, { env, timeout: 30_000 })).stdout
   }
 
   async function lie(tool: string, program: string): Promise<void> {

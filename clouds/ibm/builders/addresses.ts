@@ -11,6 +11,7 @@ const address = z.object({
   /** available, deleting, failed, pending, or what will be added. */
   status: z.string(),
   created_at: z.string(),
+  zone: z.object({ name: z.string() }),
   target: z.object({ id: z.string() }).optional(),
 })
 

@@ -9,6 +9,7 @@ import type { IbmSettings } from '../settings.ts'
 import { attachMarks, readMarks } from '../tags.ts'
 import { until } from '../wait.ts'
 import { type Address, addressById, bindAddress, everyAddress, reserveAddress } from './addresses.ts'
+import { removeAddresses } from './end-machine.ts'
 import type { Instance } from './instances.ts'
 
 const bindLimitMs = 3 * 60_000
@@ -23,7 +24,11 @@ export async function floatingIp(
   ctx: Context,
 ): Promise<string> {
   const interfaceId = machine.primary_network_interface.id
-  const known = await addressOf(settings, region, lease, ctx)
+  const before = await addressOf(settings, region, lease, ctx)
+  const isNear = before?.zone.name === machine.zone.name
+  // An address cannot leave its zone, and the machine before this one may have been in another.
+  if (before && !isNear) await removeAddresses(settings, region, lease.id, ctx)
+  const known = isNear ? before : undefined
   const { id, crn } = known ?? (await reserve(settings, region, interfaceId, lease, ctx))
   const marks = leaseMarks(lease)
   const seen = await readMarks(settings, crn, ctx)

@@ -63,13 +63,13 @@ function readingOf(
     const hint = `Look at the HMAC keys (clouds.${cloud}.bucket.keysFile, or IBMCLOUD_COS_… in the environment) and at the clock of this machine.`
     return { code: 'ibm-credentials', class: 'permission', hint }
   }
+  if (status === 403 || /^(AccessDenied|Forbidden)$/.test(code)) {
+    const hint = `Look at the HMAC keys (clouds.${cloud}.bucket.keysFile, or IBMCLOUD_COS_… in the environment): they need the role Writer on the bucket, which must be of their instance.`
+    return { code: 'ibm-permission', class: 'permission', hint }
+  }
   if (/parse error|Deserialization/i.test(message) || /^Unknown(Error)?$/.test(code)) {
     const hint = 'Run the same command again. Is `endpoints.cos` in the configuration right?'
     return { code: 'ibm-answer-unreadable', class: 'infra', hint }
-  }
-  if (status === 403 || /^(AccessDenied|Forbidden)$/.test(code)) {
-    const hint = 'The HMAC keys need the role Writer on the bucket: docs/clouds/ibm.md.'
-    return { code: 'ibm-permission', class: 'permission', hint }
   }
   if (status === undefined) {
     const hint = 'Look at the network, at `bucket.region` and at `endpoints` in the configuration.'

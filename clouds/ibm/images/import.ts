@@ -15,15 +15,31 @@ import { createImage } from './vpc-images.ts'
 /** An image whose answer was lost shows within seconds. */
 const pausesMs = [0, 1_000, 2_000, 4_000]
 
+/** What an import needs beside the object: looked up before gigabytes are sent, for it may be what is wrong. */
+export interface ImportFacts {
+  readonly operating_system: { readonly name: string }
+  readonly resource_group?: { readonly id: string }
+}
+
+export async function importFacts(
+  settings: IbmSettings,
+  key: ImageKey,
+  ctx: Pick<Context, 'signal'>,
+): Promise<ImportFacts> {
+  const name = await operatingSystemFor(settings, key.arch, key.region, ctx)
+  return { operating_system: { name }, ...(await resourceGroupIn(settings, ctx)) }
+}
+
 /** The id of the image that VPC has begun to make of the object. Names are unique, so a request whose answer was lost is looked for by its name. */
 export async function startImport(
   settings: IbmSettings,
   bucket: Bucket,
   key: ImageKey,
+  facts: ImportFacts,
   object: StoredObject,
   ctx: Context,
 ): Promise<string> {
-  const request = await importRequest(settings, bucket, key, object, ctx)
+  const request = importRequest(settings, bucket, key, facts, object, ctx)
   try {
     return (await createImage(settings, key.region, request, ctx)).id
   } catch (error) {
@@ -42,20 +58,20 @@ export async function startImport(
 }
 
 /** https://cloud.ibm.com/apidocs/vpc#create-image; tags cannot be given along. */
-async function importRequest(
-  settings: IbmSettings,
+function importRequest(
+  { configuration }: IbmSettings,
   bucket: Bucket,
   key: ImageKey,
+  facts: ImportFacts,
   object: StoredObject,
   ctx: Context,
-): Promise<object> {
-  const { deprecateAfter, obsoleteAfter } = settings.configuration
+): object {
+  const { deprecateAfter, obsoleteAfter } = configuration
   const after = (duration: string) => new Date(ctx.now() + parseDuration(duration)!).toISOString()
   return {
     name: imageName(key),
     file: { href: `cos://${bucket.region}/${bucket.name}/${object.key}` },
-    operating_system: { name: await operatingSystemFor(settings, key.arch, key.region, ctx) },
-    ...(await resourceGroupIn(settings, ctx)),
+    ...facts,
     ...(deprecateAfter === undefined ? {} : { deprecation_at: after(deprecateAfter) }),
     ...(obsoleteAfter === undefined ? {} : { obsolescence_at: after(obsoleteAfter) }),
   }

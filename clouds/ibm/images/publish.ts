@@ -7,7 +7,7 @@ import { importedImage } from './await-image.ts'
 import { type OwnImage, imagesOfContent, refuseNamesake } from './begun.ts'
 import type { Bucket } from './bucket.ts'
 import { imageFrom, imageMarks, isUsable } from './image-marks.ts'
-import { startImport } from './import.ts'
+import { importFacts, startImport } from './import.ts'
 import type { StoredObject } from './objects.ts'
 import { removeVpcImage } from './remove.ts'
 import { ownImages } from './vpc-images.ts'
@@ -42,8 +42,19 @@ export async function makeImage(
   // A name that is taken is said before gigabytes have been sent for it.
   await refuseNamesake(settings, bucket, key, ctx)
   const begun = await goneOnWith(settings, bucket, key, ctx)
-  const id = begun?.image.id ?? (await startImport(settings, bucket, key, await object(), ctx))
+  const id = begun?.image.id ?? (await begin(settings, bucket, key, object, ctx))
   return await finish(settings, artifact, key, id, ctx)
+}
+
+async function begin(
+  settings: IbmSettings,
+  bucket: Bucket,
+  key: ImageKey,
+  object: () => Promise<StoredObject>,
+  ctx: Context,
+): Promise<string> {
+  const facts = await importFacts(settings, key, ctx)
+  return await startImport(settings, bucket, key, facts, await object(), ctx)
 }
 
 /** The image that an earlier try began and that may become whole; those that cannot are removed, for they hold the name. */

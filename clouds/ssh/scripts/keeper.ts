@@ -23,9 +23,12 @@ if [ -e /sys/fs/cgroup/cgroup.controllers ] && mkdir -p "$groups/keepers" "$grou
   group=$groups/$id
   # Out of the session that it was started from: when that ends, this goes on.
   echo $$ >"$groups/keepers/cgroup.procs" || :
-  for controller in $(cat "$groups/cgroup.controllers"); do
-    echo "+$controller" >"$groups/cgroup.subtree_control" || :
-  done
+  # Containers have limits only where their controllers come down to; whoever makes groups without systemd does this.
+  for above in /sys/fs/cgroup "$groups"; do
+    for controller in $(cat "$above/cgroup.controllers"); do
+      echo "+$controller" >"$above/cgroup.subtree_control" || :
+    done
+  done 2>/dev/null
 fi
 
 # A cgroup namespace has its root where its maker is, and that must hold no process for containers to get groups below it.

@@ -66,7 +66,10 @@ write_key() {
     install -d -m 0700 -o "$user" -- "$(dirname "$file")"
     install -m 0600 -o "$user" /dev/null "$file"
   fi
-  part=$(mktemp "$file.XXXXXXXX")
+  # Under the lock there is only one; what was cut off is overwritten.
+  part=$file.image-factory
+  rm -f -- "$part"
+  (set -C && : >"$part")
   chown --reference="$file" "$part"
   chmod --reference="$file" "$part"
   sed -e "/ image-factory lease $id\$/d" -e '$a\' -- "$file" >"$part"

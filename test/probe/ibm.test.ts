@@ -1,0 +1,53 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { stringify } from 'yaml'
+import { expect, test } from 'vitest'
+import { ibmForTests } from '#test/clouds/ibm-tests.ts'
+import { writeSmallDisk } from './small-disk.ts'
+
+const ibm = ibmForTests()
+
+async function probe(
+  change: object = {},
+): Promise<{ exitCode: number | undefined; all: string | undefined }> {
+  const { prices: _, ...cloud } = ibm.ibm.configuration(change)
+  const file = join(ibm.ibm.directory, 'factory.yaml')
+  const image = { name: 'probe', ref: `quay.io/example/probe@sha256:${'a'.repeat(64)}` }
+  const written = {
+    image,
+    disk: { builder: 'quay.io/example/bib:latest' },
+    clouds: { z: cloud },
+    builders: { x86_64: ['z'] },
+    publish: [{ to: 'z', arch: ['x86_64'], format: 'qcow2' }],
+  }
+  await writeFile(file, stringify(JSON.parse(JSON.stringify(written))))
+  const program = new URL('ibm.ts', import.meta.url).pathname
+  const { exitCode, all } = await execa(process.execPath, [program, '-c', file], { reject: false, all: true })
+  return { exitCode, all }
+}
+
+test('the probe goes round, says what it does, and leaves nothing', async () => {
+  const { exitCode, all } = await probe()
+  expect(all).toContain('the round trip is complete, and nothing of it is left')
+  expect(exitCode).toBe(0)
+  expect(all).not.toContain('an-api-key-for-tests')
+  const own = [...ibm.ibm.double.world.images.values()].filter(({ visibility }) => visibility === 'private')
+  expect(own).toEqual([])
+  expect(await ibm.ibm.inBucket()).toEqual([])
+})
+
+test('the probe that finds something wrong says what, and sends nothing', async () => {
+  ibm.ibm.double.settings.authorization = 'missing'
+  const { exitCode, all } = await probe()
+  expect(exitCode).toBe(1)
+  expect(all).toContain('authorization-policy-create')
+  expect(ibm.ibm.double.calls('CreateImage')).toEqual([])
+})
+
+test('the disk of the probe is a qcow2 without faults', async () => {
+  const { path, virtualBytes } = await writeSmallDisk(join(ibm.ibm.directory, 'small.qcow2'), 'x86_64')
+  const { stdout } = await execa('qemu-img', ['info', '--output=json', path])
+  expect(JSON.parse(stdout)).toMatchObject({ format: 'qcow2', 'virtual-size': virtualBytes })
+  await execa('qemu-img', ['check', path])
+})
