@@ -153,6 +153,13 @@ for (const { user, cgroup2 } of [
       await fixture.hosts[0]!.run('rm /var/lib/containers/of-the-host /root/of-the-host')
     })
 
+    test('may have as many files open as the host allows anybody', async () => {
+      await using rented = await rent(fixture, await fixture.open())
+      const { stdout } = await rented.builder.exec(['bash', '-c', 'ulimit -Sn; ulimit -Hn'])
+      const [soft, hard] = stdout.trim().split('\n').map(Number)
+      expect(soft).toBe(Math.min(hard!, 1_048_576))
+    })
+
     test('looks names up as the host does, and leaves no dead processes lying about', async () => {
       await using rented = await rent(fixture, await fixture.open())
       const { builder } = rented
