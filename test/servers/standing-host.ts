@@ -79,7 +79,6 @@ export async function startStandingHost(options: StandingHostOptions = {}): Prom
   const port = await freePort()
   const group = options.cgroup2 ? join(await cgroup2Root(), basename(directory)) : ''
   const at = (path: string) => join(directory, path)
-  await furnish()
   let holder: ChildProcess | undefined
   let firstProcess = 0
 
@@ -150,7 +149,7 @@ export async function startStandingHost(options: StandingHostOptions = {}): Prom
   }
 
   async function die(): Promise<void> {
-    if (!holder) return
+    if (!holder || holder.exitCode !== null) return
     const ended = once(holder, 'exit')
     holder = undefined
     process.kill(firstProcess, 'SIGKILL')
@@ -169,7 +168,21 @@ export async function startStandingHost(options: StandingHostOptions = {}): Prom
     await writeFile(at(`usr/local/sbin/${tool}`), script, { mode: 0o755 })
   }
 
-  await boot()
+  async function remove(): Promise<void> {
+    await die()
+    if (group) await execa('find', [group, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', '+'])
+    await execa('chattr', ['-R', '-f', '-i', directory], { reject: false })
+    await rm(directory, { recursive: true, force: true })
+    await rm(secrets, { recursive: true, force: true })
+  }
+
+  try {
+    await furnish()
+    await boot()
+  } catch (error) {
+    await remove()
+    throw error
+  }
   return {
     port,
     access,
@@ -184,13 +197,7 @@ export async function startStandingHost(options: StandingHostOptions = {}): Prom
     },
     lie,
     tellTruth: (tool) => rm(at(`usr/local/sbin/${tool}`)),
-    async [Symbol.asyncDispose]() {
-      await die()
-      if (group) await execa('find', [group, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', '+'])
-      await execa('chattr', ['-R', '-f', '-i', directory], { reject: false })
-      await rm(directory, { recursive: true, force: true })
-      await rm(secrets, { recursive: true, force: true })
-    },
+    [Symbol.asyncDispose]: remove,
   }
 }
 

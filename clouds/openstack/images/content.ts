@@ -4,7 +4,8 @@ import type { Artifact } from '#src/artifact/types.ts'
 import type { Extent } from '#src/builder/types.ts'
 import { FactoryError } from '#src/errors.ts'
 
-const pieceBytes = 1024 ** 2
+/** Each piece is a chunk on the wire, and uWSGI, which Glance often stands behind, takes none of a MiB; glanceclient sends these. */
+const pieceBytes = 64 * 1024
 const zeros = new Uint8Array(pieceBytes)
 
 /**
