@@ -122,7 +122,8 @@ describe('a host', () => {
     const [host] = fixture.hosts
     const cloud = await fixture.open()
     await host!.run('rm /usr/local/sbin/podman')
-    await host!.lie('date', 'real -d "1 hour" "$@"')
+    // An hour, and the time that the look itself takes.
+    await host!.lie('date', 'real -d "1 hour 20 seconds" "$@"')
     await expect(acquire(fixture, cloud)).rejects.toMatchObject({
       code: 'host-unfit',
       class: 'capacity',
