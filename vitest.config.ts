@@ -13,7 +13,8 @@ export default defineConfig({
           exclude: ['test/lab/**', 'test/e2e/**', 'test/chaos/**'],
           maxWorkers: 3,
           testTimeout: 60_000,
-          hookTimeout: 60_000,
+          // On a fresh machine the first hooks make the trees of the emulators, and all others wait for them.
+          hookTimeout: 1_200_000,
         },
       },
       {
@@ -23,7 +24,7 @@ export default defineConfig({
           exclude: ['test/chaos/lab-*.test.ts'],
           maxWorkers: 2,
           testTimeout: 3_600_000,
-          hookTimeout: 60_000,
+          hookTimeout: 1_200_000,
         },
       },
       {

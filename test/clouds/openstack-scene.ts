@@ -3,7 +3,7 @@ import type { Context } from '#src/context.ts'
 import { testContext } from '#test/contract/cloud.ts'
 import type { StackOptions } from '#test/servers/openstack/configuration.ts'
 import { type Stack, startStack } from '#test/servers/openstack/stack.ts'
-import { openstackTree, treeLimitMs } from '#test/servers/openstack/tree.ts'
+import { openstackTree } from '#test/servers/openstack/tree.ts'
 import { type Cloud as Double, startCloud } from '#test/servers/openstack-double/double.ts'
 import { type OpenstackFixture, createOpenstackFixture } from './openstack-fixture.ts'
 
@@ -22,7 +22,7 @@ export function openstackScene(options: StackOptions = {}): OpenstackScene {
     scene.stack = started.use(await startStack(options))
     scene.double = started.use(await startCloud(scene.stack))
     scene.fixture = started.use(await createOpenstackFixture(scene.stack, scene.double))
-  }, treeLimitMs)
+  })
   afterAll(() => started.disposeAsync())
   beforeEach(() => scene.double!.reset())
   return scene as OpenstackScene

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll } from 'vitest'
 import { cloudContract } from '#test/contract/cloud.ts'
 import { startStack } from '#test/servers/openstack/stack.ts'
-import { openstackTree, treeLimitMs } from '#test/servers/openstack/tree.ts'
+import { openstackTree } from '#test/servers/openstack/tree.ts'
 import { startCloud } from '#test/servers/openstack-double/double.ts'
 import { createOpenstackFixture } from './openstack-fixture.ts'
 
@@ -11,7 +11,7 @@ let stack: Awaited<ReturnType<typeof startStack>>
 beforeAll(async () => {
   await openstackTree()
   stack = await startStack()
-}, treeLimitMs)
+})
 afterAll(() => stack[Symbol.asyncDispose]())
 
 cloudContract('openstack', async () => {

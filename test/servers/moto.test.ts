@@ -3,12 +3,16 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { CreateBucketCommand, ListBucketsCommand, S3Client } from '@aws-sdk/client-s3'
 import { DescribeImagesCommand, EC2Client } from '@aws-sdk/client-ec2'
-import { expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { alone } from './alone.ts'
 import { clientConfig } from './aws-test.ts'
-import { baseImages } from './moto-tree.ts'
+import { baseImages, motoTree } from './moto-tree.ts'
 import { startMoto } from './moto.ts'
 import { eventually } from './sshd.ts'
+
+beforeAll(async () => {
+  await motoTree()
+})
 
 /** A process of its own that starts a server of ours, says so, and waits. */
 function holder(program: string) {

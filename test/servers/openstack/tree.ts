@@ -9,8 +9,6 @@ import { installServices, suite } from '../service-tree.ts'
 const packages = ['keystone', 'glance-api', 'uwsgi-plugin-python3']
 const leftOut = ['/usr/share/doc/*', '/usr/share/man/*', '/usr/share/locale/*']
 const deadlineMs = 10 * 60_000
-/** For a `beforeAll` of every file that needs the tree: whoever is first makes it. */
-export const treeLimitMs = 2 * deadlineMs
 
 export const administratorPassword = 'administrator-of-a-test'
 
