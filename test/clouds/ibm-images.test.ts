@@ -1,4 +1,5 @@
-import { describe, expect, test, vi } from 'vitest'
+import { execa } from 'execa'
+import { describe, expect, test } from 'vitest'
 import { marksOf } from '#clouds/ibm/marks.ts'
 import { imageName } from '#clouds/ibm/names.ts'
 import type { Artifact } from '#src/artifact/types.ts'
@@ -39,16 +40,24 @@ test('regions side by side import one object, which is sent once and gone afterw
 })
 
 test('parts go to addresses that are signed for them alone, so that their sender needs no key', async () => {
-  const artifact = await small()
-  const sending = vi.spyOn(globalThis, 'fetch')
+  const artifact = await ibm.ibm.newArtifact()
   await ibm.publish(artifact)
-  const [url, init] = sending.mock.calls.find(([, each]) => each?.method === 'PUT')!
-  sending.mockRestore()
-  const said = new URL(String(url)).searchParams
-  expect(said.get('X-Amz-SignedHeaders')).toBe('content-md5;host')
-  expect(said.get('partNumber')).toBe('1')
-  expect(Object.keys(init!.headers!)).toEqual(['content-md5'])
+  const sent = ibm.ibm.cos.requests.filter(({ action }) => action === 'UploadPart')
+  expect(sent).toHaveLength(2)
+  for (const part of sent) expect(part).toMatchObject({ isPresigned: true, status: 200 })
+  expect(ibm.ibm.cos.requests.filter(({ isPresigned }) => isPresigned)).toEqual(sent)
   await ibm.expectOnlyImage(artifact)
+})
+
+test('a disk far larger than the memory that may be used for it passes through', async () => {
+  const artifact = await ibm.ibm.newArtifact(320 * MiB)
+  const key = await ibm.keyOf(artifact)
+  const program = new URL('ibm-upload-run.ts', import.meta.url).pathname
+  const settings = JSON.stringify([ibm.ibm.configuration(), artifact, key])
+  const { stdout } = await execa(process.execPath, [program, settings])
+  const { peakBytes } = JSON.parse(stdout) as { peakBytes: number }
+  expect(ibm.ibm.cos.requests.filter(({ action }) => action === 'UploadPart')).toHaveLength(5)
+  expect(peakBytes).toBeLessThan(256 * MiB)
 })
 
 test('an image is named so that IBM takes it, bears its marks, and ends when it was told to', async () => {
@@ -210,7 +219,7 @@ describe('a publish that is killed', () => {
     const found = await ibm.leftovers()
     const ends = found.map(({ expires }) => Date.parse(expires!))
     expect(ends.every((end) => end > Date.now() + 2 * 3_600_000)).toBe(true)
-    // The object first: nobody could tell then whose the image is, were it not looked at before.
+    // The object first, which stays as long as it alone shows whose the image is.
     for (const each of found.toReversed()) await store.discard(each, hasty())
     for (const each of await ibm.leftovers()) await store.discard(each, hasty())
     expect(await ibm.leftovers()).toEqual([])
@@ -284,6 +293,18 @@ test('an object that another region still reads stays until that has ended', asy
   expect(ibm.ibm.cos.requests.filter(({ action }) => action === 'UploadPart')).toEqual([])
   expect(await ibm.ibm.inBucket()).toEqual([])
   await removeAll()
+})
+
+test('a namesake that came while our disk lay in the bucket is told apart by its content', async () => {
+  const artifact = await small()
+  const key = await ibm.keyOf(artifact)
+  const fault = ibm.ibm.double.inject({ action: 'CreateImage', times: 1, effect: stalled() })
+  await ibm.ibm.killPublish(artifact, key, fault.happened)
+  fault.remove()
+  await ibm.ibm.plantForeign(key)
+  expect(await ibm.failureOf(artifact)).toMatchObject({ code: 'image-name-taken', class: 'user' })
+  expect((await ibm.leftovers()).filter(({ id }) => !id.startsWith('cos:'))).toEqual([])
+  expect(ibm.ibm.double.calls('DeleteImage')).toEqual([])
 })
 
 test('a namesake of the same name and of foreign content is left alone, whatever state it is in', async () => {

@@ -128,8 +128,10 @@ describe('a request for a machine', () => {
 
   const making = ['CreateInstance', 'CreateFloatingIp', 'AttachTag', 'GetInstance', 'ListFloatingIps']
   test.each(making)('whose answer to %s is lost gets one machine and no second one', async (action) => {
-    for (const effect of [lostAnswer(), cut(true), garbage(200, true)])
-      expect((await rentThrough({ action, times: 1, effect })).count).toBe(1)
+    const effects = [lostAnswer(), cut(true), garbage(200, true)]
+    for (const effect of effects) expect((await rentThrough({ action, times: 1, effect })).count).toBe(1)
+    expect(ibm.ibm.double.calls('CreateInstance')).toHaveLength(effects.length)
+    expect(ibm.ibm.double.calls('CreateFloatingIp')).toHaveLength(effects.length)
   })
 
   test.each(making)('goes on when %s is refused for a while', async (action) => {

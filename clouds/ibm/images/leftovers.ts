@@ -3,7 +3,7 @@ import type { Context } from '#src/context.ts'
 import { contentEnding, isImageNameOf } from '../names.ts'
 import type { IbmSettings } from '../settings.ts'
 import { readMarks } from '../tags.ts'
-import { imagesOfContent, ownImage } from './begun.ts'
+import { ownImage } from './begun.ts'
 import { type Bucket, openBucket } from './bucket.ts'
 import { isNeeded } from './bucket-content.ts'
 import { wasUsable } from './image-marks.ts'
@@ -69,9 +69,8 @@ export async function discardLeftover(
   if (!bucket || name !== bucket.name) return
   if (uploadId !== undefined) return await abortUpload(bucket, { key, id: uploadId }, ctx)
   const content = readObjectKey(key)
-  if (!content) return
-  await discardUnmarked(settings, bucket, content, ctx)
-  if (!(await isNeeded(settings, bucket, content, ctx))) await removeObject(bucket, key, ctx)
+  // While there is an image without marks, the object alone shows whose it is.
+  if (content && !(await isNeeded(settings, bucket, content, ctx))) await removeObject(bucket, key, ctx)
 }
 
 async function discardImage(
@@ -91,21 +90,6 @@ async function discardImage(
   )
     return
   await removeVpcImage(settings, region, image, ctx)
-}
-
-/** Without the object nobody could tell any more that they are ours. */
-async function discardUnmarked(
-  settings: IbmSettings,
-  bucket: Bucket,
-  content: ObjectName,
-  ctx: Context,
-): Promise<void> {
-  for (const region of settings.regions) {
-    for (const { image, marks } of await imagesOfContent(settings, bucket, region, content, ctx)) {
-      if (marks['owner'] === undefined && image.status !== 'pending')
-        await removeVpcImage(settings, region, image, ctx)
-    }
-  }
 }
 
 /** What the object says that an image without marks was made of; undefined when there is none, or the image bears marks of others. */

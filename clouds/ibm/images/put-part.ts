@@ -1,13 +1,13 @@
-import { openAsBlob } from 'node:fs'
 import { UploadPartCommand } from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
-import type { Part } from '#clouds/file-parts.ts'
-import type { Pace } from '#clouds/pace.ts'
+import { type Part, openPart } from '#clouds/file-parts.ts'
+import { type Pace, isPushedBack } from '#clouds/pace.ts'
 import { retryPauseMs } from '#clouds/until.ts'
 import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
 import type { Bucket } from './bucket.ts'
 import { bucketFailure, storeFailure } from './bucket-failures.ts'
+import { putStream } from './put-stream.ts'
 import type { Upload } from './uploads.ts'
 
 const mostTries = 8
@@ -37,8 +37,7 @@ export async function putPart(
     } catch (caught) {
       ctx.signal.throwIfAborted()
       const failure = bucketFailure(caught, nameOf(target, part), target.bucket)
-      const isPushedBack = failure.code === 'ibm-throttled' || failure.context['name'] === 'TimeoutError'
-      if (isPushedBack) target.pace.slowDown()
+      if (isPushedBack(String(failure.context['name'] ?? ''))) target.pace.slowDown()
       if (failure.class !== 'infra' || failure.code === 'ibm-upload-gone' || tries >= mostTries) throw failure
       await target.pace.rest(() => ctx.sleep(retryPauseMs(tries)))
     }
@@ -55,24 +54,17 @@ async function send(
   const { bucket } = target
   const what = nameOf(target, part)
   const address = await addressOfPart(target, part, md5)
-  const file = await openAsBlob(path)
-  const answer = await fetch(address, {
-    method: 'PUT',
-    redirect: 'manual',
-    headers: { 'content-md5': md5.toString('base64') },
-    body: file.slice(part.offset, part.offset + part.length),
-    signal: AbortSignal.any([ctx.signal, AbortSignal.timeout(tryMs)]),
-  })
-  const text = await answer.text()
-  const tag = answer.headers.get('etag')
-  if (answer.status === 200 && tag !== null) return tag
-  if (answer.status === 200) {
+  const headers = { 'content-md5': md5.toString('base64'), 'content-length': String(part.length) }
+  const limited = AbortSignal.any([ctx.signal, AbortSignal.timeout(tryMs)])
+  const { status, tag, text } = await putStream(address, headers, openPart(path, part), limited)
+  if (status === 200 && tag !== undefined) return tag
+  if (status === 200) {
     const message = `${what} was answered with nothing that a bucket would say`
     const hint = 'Run the same command again. Is `endpoints.cos` in the configuration right?'
     throw new FactoryError({ code: 'ibm-answer-unreadable', message, hint, class: 'infra' })
   }
-  const said = { code: inside(text, 'Code') ?? String(answer.status), message: inside(text, 'Message') ?? '' }
-  throw storeFailure({ ...said, status: answer.status }, what, bucket)
+  const said = { code: inside(text, 'Code') ?? String(status), message: inside(text, 'Message') ?? '' }
+  throw storeFailure({ ...said, status }, what, bucket)
 }
 
 /** An address that takes this part, with bytes of this digest, and nothing else; good for one try. */

@@ -44,6 +44,8 @@ export interface FrontRequest {
   readonly action: string
   readonly parameters: Parameters
   readonly accessKeyId: string
+  /** It went to an address that bears its signature. */
+  readonly isPresigned?: boolean
   /** Milliseconds since the epoch when its head came. */
   readonly at: number
   /** Of the body, as they came over the wire. */

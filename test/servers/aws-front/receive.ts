@@ -23,7 +23,9 @@ export async function receive(incoming: IncomingMessage, requests: FrontRequest[
   const body = isStreamed ? Buffer.alloc(0) : await buffer(incoming)
   const { action, parameters } = operationOf({ service, method, url, headers }, body)
   const bodyBytes = body.length
-  const record: FrontRequest = { service, region, action, parameters, accessKeyId, at, bodyBytes, status: 0 }
+  const isPresigned = authorization?.presigned !== undefined
+  const who = { accessKeyId, ...(isPresigned ? { isPresigned } : {}) }
+  const record: FrontRequest = { service, region, action, parameters, ...who, at, bodyBytes, status: 0 }
   requests.push(record)
   if (isStreamed) incoming.on('data', (bytes: Buffer) => (record.bodyBytes += bytes.length)).pause()
   // A block is hashed once, for its signature and its checksum.

@@ -57,7 +57,7 @@ export function defaultSettings(): DoubleSettings {
     ],
     denied: [],
     polls: { image: 2, instance: 2, address: 1, deletion: 1 },
-    tagLag: { attach: 1, read: 1 },
+    tagLag: { attach: 1, read: 2 },
     importOutcome: 'available',
     quotas: { images: 100, instances: 10, addresses: 40 },
     noCapacity: [],

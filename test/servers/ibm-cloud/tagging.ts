@@ -43,7 +43,8 @@ const list: Operation = {
     const limit = Number(query.get('limit') ?? '100')
     const offset = Number(query.get('offset') ?? '0')
     if (limit < 1 || limit > 1000) throw new Refused(400, 'bad_request', 'limit must be from 1 to 1000')
-    if (known && known.hidden > 0 && --known.hidden === 0) known.shown = new Set(known.tags)
+    if (known && known.hidden > 0) known.hidden -= 1
+    else if (known) known.shown = new Set(known.tags)
     const all = [...(known?.shown ?? [])].toSorted()
     const items = all.slice(offset, offset + limit).map((name) => ({ name }))
     return { status: 200, body: { total_count: all.length, offset, limit, items } }
@@ -95,7 +96,6 @@ function attachTo(world: World, crn: string, names: readonly string[], isUpdate:
     world.tagNames.add(lower)
   }
   known.hidden = world.settings.tagLag.read
-  if (known.hidden === 0) known.shown = new Set(known.tags)
   return { resource_id: crn, is_error: false }
 }
 
