@@ -10,7 +10,7 @@ const endOfService: Partial<Record<ArchitectureName, { readonly atMs: number; re
 
 /** What to do instead. */
 export const insteadOfIbm =
-  'Name a host of your own that stands already under builders.s390x: a hypervisor on IBM Z or LinuxONE with kind: libvirt.'
+  'Name a host of your own that stands already under builders.s390x (kind: ssh), or a hypervisor on IBM Z or LinuxONE (kind: libvirt).'
 
 /** In words, how it stands with machines of an architecture; undefined where nothing ends. */
 export function serviceEnd(

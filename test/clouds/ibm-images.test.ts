@@ -4,7 +4,7 @@ import { marksOf } from '#clouds/ibm/marks.ts'
 import { imageName } from '#clouds/ibm/names.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import { gather } from '#test/contract/cloud.ts'
-import { stalled } from '#test/servers/aws-front/effects.ts'
+import { serverError, stalled } from '#test/servers/aws-front/effects.ts'
 import { hasty, ibmForTests } from './ibm-tests.ts'
 import { mainRegion, otherRegion } from './ibm-fixture.ts'
 
@@ -256,6 +256,22 @@ test('a publish that is killed when the image is ready has made it; the object i
   expect(object).toMatchObject({ kind: 'image', region: mainRegion, state: 'whole', release: 'test' })
   await store.discard(object!, hasty())
   await ibm.expectOnlyImage(artifact)
+})
+
+test('an object stays for a region that failed in a way that may pass, and goes when that has its image', async () => {
+  const artifact = await small()
+  const store = await ibm.images()
+  const keys = await Promise.all([mainRegion, otherRegion].map((region) => ibm.keyOf(artifact, region)))
+  const fault = ibm.ibm.double.inject({ service: 'vpc', region: otherRegion, effect: serverError() })
+  const both = await Promise.allSettled(keys.map((key) => store.publish(artifact, key, hasty())))
+  fault.remove()
+  expect(both.map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
+  expect(await ibm.ibm.inBucket()).toHaveLength(1)
+  ibm.ibm.cos.forgetRequests()
+  await store.publish(artifact, keys[1]!, hasty())
+  expect(ibm.ibm.cos.requests.filter(({ action }) => action === 'UploadPart')).toEqual([])
+  expect(await ibm.ibm.inBucket()).toEqual([])
+  await removeAll()
 })
 
 test('two factories that publish the same content at once make one image', async () => {

@@ -25,7 +25,9 @@ export function bucketFailure(error: unknown, what: string, place: BucketPlace):
     error instanceof Error ? error : new Error(String(error))
   ) as SdkError
   const status = $metadata?.httpStatusCode
-  return storeFailure({ code: Code ?? name, message, status }, what, place, error)
+  // What is no answer of a store has no name but that.
+  const code = Code ?? (name === 'Error' ? '' : name)
+  return storeFailure({ code, message, status }, what, place, error)
 }
 
 /** The same for an answer that no SDK has read. */
@@ -41,11 +43,7 @@ export function storeFailure(
     return elsewhere(place, cause)
   return new FactoryError({
     ...readingOf(code, message, status, place),
-    message:
-      `${what} in the bucket ${place.name} failed: ${message === '' || message === code ? code : `${code}: ${message}`}`.slice(
-        0,
-        2000,
-      ),
+    message: `${what} in the bucket ${place.name} failed: ${saidBy(code, message)}`.slice(0, 2000),
     context: { name: code, ...(status === undefined ? {} : { status }) },
     cause,
   })
@@ -84,6 +82,11 @@ function readingOf(
     class: 'user',
     hint: `Compare what it names with clouds.${cloud}.bucket in the configuration.`,
   }
+}
+
+/** Some have a name and no words, some words and no name, and some say their name twice. */
+function saidBy(code: string, message: string): string {
+  return [...new Set([code, message])].filter((each) => each !== '').join(': ')
 }
 
 export function missingBucket({ cloud, name, region }: BucketPlace, cause?: unknown): FactoryError {

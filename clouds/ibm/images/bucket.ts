@@ -72,7 +72,7 @@ export async function bucketCall<T>(
 
 /** Throws when images cannot pass through the bucket: not there, in another region, no rights. */
 export async function checkBucket(bucket: Bucket, ctx: Pick<Context, 'signal'>): Promise<void> {
-  await bucketCall(`looking at the bucket ${bucket.name}`, bucket, ctx, async (options) => {
+  await bucketCall('looking whether it is there', bucket, ctx, async (options) => {
     try {
       await bucket.s3.send(new HeadBucketCommand({ Bucket: bucket.name }), options)
     } catch (error) {
