@@ -291,3 +291,47 @@ describe('s390x', () => {
     await (await pool()).release(lease.id, hasty())
   })
 })
+test('a machine that is taken up again keeps the end that it was prolonged to', async () => {
+  const lease = ibm.ibm.newLease()
+  await (await pool()).acquire(ibm.ibm.spec, lease, hasty())
+  const later = new Date(Date.now() + 9 * 3_600_000).toISOString()
+  await (await pool()).prolong(lease.id, later, hasty())
+  await (await pool()).acquire(ibm.ibm.spec, lease, hasty())
+  for (const { kind, expires } of await gather((await pool()).find(ibm.ibm.owner, hasty())))
+    expect(expires, kind).toBe(later)
+  await (await pool()).release(lease.id, hasty())
+})
+
+test('a heartbeat does not wait for what is being deleted', async () => {
+  const lease = ibm.ibm.newLease()
+  await (await pool()).acquire(ibm.ibm.spec, lease, hasty())
+  const [address] = [...world().addresses.values()]
+  address!.deleting = 100
+  world().tags.delete(address!.crn)
+  const later = new Date(Date.now() + 9 * 3_600_000).toISOString()
+  const ctx = { ...hasty(), signal: AbortSignal.timeout(10_000) }
+  await (await pool()).prolong(lease.id, later, ctx)
+  address!.deleting = 0
+  await (await pool()).release(lease.id, hasty())
+  expectNothingLeft()
+})
+
+test('a heartbeat counts when its end was taken, however long the service shows the one before', async () => {
+  const lease = ibm.ibm.newLease()
+  await (await pool()).acquire(ibm.ibm.spec, lease, hasty())
+  ibm.ibm.double.settings.tagLag.read = 1_000_000
+  let elapsedMs = 0
+  const ctx = {
+    ...hasty(),
+    now: () => elapsedMs,
+    sleep: async (ms: number) => void (elapsedMs += ms),
+  }
+  const later = new Date(Date.now() + 9 * 3_600_000).toISOString()
+  await (await pool()).prolong(lease.id, later, ctx)
+  // The engine gives a heartbeat a minute.
+  expect(elapsedMs).toBeLessThan(60_000)
+  const [machine] = [...world().instances.values()]
+  expect(marksOf([...world().tags.get(machine!.crn)!.tags])['expires']).toBe(later)
+  await (await pool()).release(lease.id, hasty())
+})
+

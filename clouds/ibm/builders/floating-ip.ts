@@ -2,15 +2,14 @@ import type { Lease } from '#clouds/types.ts'
 import type { Context } from '#src/context.ts'
 import { asFactoryError } from '#src/errors.ts'
 import { isNameTaken } from '../failures.ts'
-import { leaseMarks } from '../marks.ts'
 import { rentedName } from '../names.ts'
 import { resourceGroupIn } from '../resource-group.ts'
 import type { IbmSettings } from '../settings.ts'
-import { attachMarks, readMarks } from '../tags.ts'
 import { until } from '../wait.ts'
 import { type Address, addressById, bindAddress, everyAddress, reserveAddress } from './addresses.ts'
 import { removeAddresses } from './end-machine.ts'
 import type { Instance } from './instances.ts'
+import { markForLease } from './mark-for-lease.ts'
 
 const bindLimitMs = 3 * 60_000
 const pausesMs = [0, 1_000, 2_000]
@@ -30,9 +29,7 @@ export async function floatingIp(
   if (before && !isNear) await removeAddresses(settings, region, lease.id, ctx)
   const known = isNear ? before : undefined
   const { id, crn } = known ?? (await reserve(settings, region, interfaceId, lease, ctx))
-  const marks = leaseMarks(lease)
-  const seen = await readMarks(settings, crn, ctx)
-  if (seen['lease'] === undefined) await attachMarks(settings, [crn], marks, ctx)
+  await markForLease(settings, crn, lease, ctx)
   return await until(`binding the address of ${lease.id} in ${region}`, bindLimitMs, ctx, async () => {
     const now = await addressById(settings, region, id, ctx)
     if (now?.status === 'available' && now.target?.id === interfaceId) return now.address
