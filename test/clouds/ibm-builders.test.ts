@@ -5,6 +5,7 @@ import { marksOf } from '#clouds/ibm/marks.ts'
 import { createBuilderPool } from '#clouds/ibm/builders/pool.ts'
 import type { BuilderPool, Image, Lease } from '#clouds/types.ts'
 import { gather } from '#test/contract/cloud.ts'
+import { stalled } from '#test/servers/aws-front/effects.ts'
 import { mainRegion, otherRegion } from './ibm-fixture.ts'
 import { hasty, ibmForTests } from './ibm-tests.ts'
 
@@ -140,6 +141,50 @@ describe('renting', () => {
     expectNothingLeft()
   })
 
+  test('volumes that outlived their machine make room for the next one', async () => {
+    const lease = ibm.ibm.newLease()
+    const first = await (await pool()).acquire(ibm.ibm.spec, lease, hasty())
+    for (const volume of world().volumes.values()) volume.attachment = undefined
+    world().instances.delete(first.machine)
+    const second = await (await pool()).acquire(ibm.ibm.spec, lease, hasty())
+    expect([...world().instances.keys()]).toEqual([second.machine])
+    expect(world().volumes.size).toBe(2)
+    await (await pool()).release(lease.id, hasty())
+    expectNothingLeft()
+  })
+
+  test('an address that has failed is given back for another one', async () => {
+    const lease = ibm.ibm.newLease()
+    await (await pool()).acquire(ibm.ibm.spec, lease, hasty())
+    const [broken] = [...world().addresses.values()]
+    broken!.hasFailed = true
+    const { address } = await (await pool()).acquire(ibm.ibm.spec, lease, hasty())
+    const [now, ...others] = [...world().addresses.values()]
+    expect(others).toEqual([])
+    expect(now!.id).not.toBe(broken!.id)
+    expect(address.host).toBe(now!.address)
+    await (await pool()).release(lease.id, hasty())
+    expectNothingLeft()
+  })
+
+  test('a machine that was asked for before a kill and finds no place leads to the next way, too', async () => {
+    ibm.ibm.double.settings.noCapacity = [{ zone: `${mainRegion}-1` }]
+    const lease = ibm.ibm.newLease()
+    const fault = ibm.ibm.double.inject({ action: 'GetInstance', times: 1, effect: stalled() })
+    const killed = new AbortController()
+    const acquiring = (await pool()).acquire(ibm.ibm.spec, lease, { ...hasty(), signal: killed.signal })
+    acquiring.catch(() => {})
+    await fault.happened
+    killed.abort(new Error('killed'))
+    await expect(acquiring).rejects.toThrow('killed')
+    fault.remove()
+    const rented = await (await pool()).acquire(ibm.ibm.spec, lease, hasty())
+    expect(world().instances.get(rented.machine)!.request.zone).toBe(`${mainRegion}-2`)
+    expect(world().instances.size).toBe(1)
+    await (await pool()).release(lease.id, hasty())
+    expectNothingLeft()
+  })
+
   test('an address that a machine in another zone had is given back for one in its own', async () => {
     const lease = ibm.ibm.newLease()
     const first = await (await pool()).acquire(ibm.ibm.spec, lease, hasty())
@@ -268,29 +313,6 @@ test('a prolonged lease leaves no end of earlier days in the list of tags', asyn
   await (await pool()).release(lease.id, hasty())
 })
 
-describe('s390x', () => {
-  const last = Date.UTC(2027, 1, 20)
-
-  test('machines are offered until IBM ends them, and then a host of one’s own is named instead', () => {
-    const settings = ibm.ibm.settings()
-    expect(offers(settings, 's390x', undefined, last - 1)).toEqual({ ok: true })
-    const over = offers(settings, 's390x', undefined, last)
-    expect(over).toMatchObject({ ok: false })
-    expect(over).toHaveProperty('reason', expect.stringContaining('20 February 2027'))
-    expect(over).toHaveProperty('hint', expect.stringContaining('kind: libvirt'))
-    expect(serviceEnd('x86_64', last)).toBeUndefined()
-    expect(offers(settings, 'x86_64', undefined, last)).toEqual({ ok: true })
-    expect(offers(settings, 'ppc64le')).toMatchObject({ ok: false })
-  })
-
-  test('are rented from a base of theirs', async () => {
-    const lease = ibm.ibm.newLease('s390x')
-    const spec = { ...ibm.ibm.spec, arch: 's390x' } as const
-    const rented = await (await pool()).acquire(spec, lease, hasty())
-    expect(world().instances.get(rented.machine)!.request.profile).toBe('bz2-4x16')
-    await (await pool()).release(lease.id, hasty())
-  })
-})
 test('a machine that is taken up again keeps the end that it was prolonged to', async () => {
   const lease = ibm.ibm.newLease()
   await (await pool()).acquire(ibm.ibm.spec, lease, hasty())
@@ -335,3 +357,26 @@ test('a heartbeat counts when its end was taken, however long the service shows 
   await (await pool()).release(lease.id, hasty())
 })
 
+describe('s390x', () => {
+  const last = Date.UTC(2027, 1, 20)
+
+  test('machines are offered until IBM ends them, and then a host of one’s own is named instead', () => {
+    const settings = ibm.ibm.settings()
+    expect(offers(settings, 's390x', undefined, last - 1)).toEqual({ ok: true })
+    const over = offers(settings, 's390x', undefined, last)
+    expect(over).toMatchObject({ ok: false })
+    expect(over).toHaveProperty('reason', expect.stringContaining('20 February 2027'))
+    expect(over).toHaveProperty('hint', expect.stringContaining('kind: libvirt'))
+    expect(serviceEnd('x86_64', last)).toBeUndefined()
+    expect(offers(settings, 'x86_64', undefined, last)).toEqual({ ok: true })
+    expect(offers(settings, 'ppc64le')).toMatchObject({ ok: false })
+  })
+
+  test('are rented from a base of theirs', async () => {
+    const lease = ibm.ibm.newLease('s390x')
+    const spec = { ...ibm.ibm.spec, arch: 's390x' } as const
+    const rented = await (await pool()).acquire(spec, lease, hasty())
+    expect(world().instances.get(rented.machine)!.request.profile).toBe('bz2-4x16')
+    await (await pool()).release(lease.id, hasty())
+  })
+})

@@ -5,7 +5,7 @@ import { isNameTaken } from '../failures.ts'
 import { rentedName } from '../names.ts'
 import type { IbmSettings } from '../settings.ts'
 import { runningMachine } from './await-machine.ts'
-import { endMachine } from './end-machine.ts'
+import { endMachine, freeNames } from './end-machine.ts'
 import { instanceRequest } from './instance-request.ts'
 import { type Instance, createInstance, instanceNamed, lives } from './instances.ts'
 import type { Attempt, LeaseRecord } from './lease-record.ts'
@@ -85,7 +85,9 @@ async function ask(
         ctx.log(`${made.id} was started although its answer was lost`)
         return made
       }
-      if (tries === mostTries || failure.class !== 'infra') throw failure
+      if (tries === mostTries) throw failure
+      if (isNameTaken(failure)) await freeNames(settings, region, lease.id, ctx)
+      else if (failure.class !== 'infra') throw failure
       ctx.log(`${failure.message}: once more, under the same name`)
     }
   }
