@@ -4,7 +4,7 @@ import { marksOf } from '#clouds/ibm/marks.ts'
 import { imageName } from '#clouds/ibm/names.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import { gather } from '#test/contract/cloud.ts'
-import { serverError, stalled } from '#test/servers/aws-front/effects.ts'
+import { refusedWith, serverError, stalled } from '#test/servers/aws-front/effects.ts'
 import { hasty, ibmForTests } from './ibm-tests.ts'
 import { mainRegion, otherRegion } from './ibm-fixture.ts'
 
@@ -159,11 +159,52 @@ describe('a publish that cannot become an image', () => {
     expect(ibm.ibm.cos.requests.filter(({ action }) => action === 'UploadPart')).toEqual([])
   })
 
+  test('is tried again when somebody else was done with the same disk and has removed it', async () => {
+    const artifact = await small()
+    const effect = refusedWith({ code: 'cos_not_found', message: 'not found', status: 400 })
+    const fault = ibm.ibm.double.inject({ action: 'CreateImage', times: 1, effect })
+    expect(await refused(artifact)).toMatchObject({ code: 'ibm-upload-gone', class: 'infra' })
+    fault.remove()
+    await ibm.publish(artifact)
+    await ibm.expectOnlyImage(artifact)
+  })
+
   test('says that a quota is used up', async () => {
     ibm.ibm.double.settings.quotas.images = 0
     expect(await refused(await small())).toMatchObject({ code: 'ibm-quota', class: 'quota' })
     expect(await ibm.ibm.inBucket()).toEqual([])
   })
+})
+
+test('an image of a container that was taken as it is has an empty identity', async () => {
+  const artifact = await small()
+  const named = await ibm.keyOf(artifact)
+  const key = { ...named, origin: { ...named.origin, identity: '' } }
+  const made = await (await ibm.images()).publish(artifact, key, hasty())
+  expect(made.origin).toEqual(key.origin)
+  await ibm.expectOnlyImage(artifact)
+})
+
+test('an image whose marks are taken off while it is imported gets them again', async () => {
+  const artifact = await small()
+  let looks = 0
+  const fault = ibm.ibm.double.inject({
+    action: 'GetImage',
+    when: () => {
+      looks += 1
+      if (looks === 3)
+        for (const known of ibm.ibm.double.world.tags.values()) {
+          known.tags.clear()
+          known.shown.clear()
+        }
+      return false
+    },
+    effect: stalled(),
+  })
+  await ibm.publish(artifact)
+  fault.remove()
+  expect(ibm.ibm.double.calls('AttachTag').length).toBeGreaterThan(2)
+  await ibm.expectOnlyImage(artifact)
 })
 
 describe('what is asked before anything is built', () => {

@@ -65,6 +65,11 @@ describe('a publish', () => {
     expect(await publishThrough('cos', { action: 'UploadPart', times: 2, effect })).toBe(2)
   })
 
+  test('goes on when somebody else sends the same parts at the same time', async () => {
+    const effect = refusedWith({ code: 'InvalidPart', message: 'The part has another tag', status: 400 })
+    expect(await publishThrough('cos', { action: 'CompleteMultipartUpload', times: 1, effect })).toBe(1)
+  })
+
   test('asks for a new token when the old one is refused in the middle', async () => {
     const artifact = await ibm.ibm.newArtifact(8 * MiB)
     let ended = false
