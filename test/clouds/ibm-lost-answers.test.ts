@@ -143,6 +143,25 @@ describe('a request for a machine', () => {
     expect((await rentThrough({ action, times: 1, effect: tooMany })).count).toBe(1)
   })
 
+  test('whose address has to be bound anew goes on when the answer to that is lost', async () => {
+    const { spec } = ibm.ibm
+    const lease = ibm.ibm.newLease()
+    const pool = (await ibm.ibm.open()).builders!
+    const first = await pool.acquire(spec, lease, hasty())
+    ibm.ibm.double.powerOff(first.machine)
+    const fault = ibm.ibm.double.inject({ action: 'UpdateFloatingIp', times: 1, effect: lostAnswer() })
+    const second = await pool.acquire(spec, lease, hasty())
+    expect(fault.count).toBe(1)
+    const [address] = [...ibm.ibm.double.world.addresses.values()]
+    expect(address!.target).toBe(ibm.ibm.double.world.instances.get(second.machine)!.interfaceId)
+    await pool.release(lease.id, hasty())
+  })
+
+  test('that is one of too many is repeated, whatever limit the answer speaks of', async () => {
+    const effect = refusedWith({ code: 'rate_limit_exceeded', message: 'slow down', status: 429 })
+    expect((await rentThrough({ action: 'CreateFloatingIp', times: 1, effect })).count).toBe(1)
+  })
+
   test('is repeated under its name when IBM failed before it did anything', async () => {
     expect((await rentThrough({ action: 'CreateInstance', times: 1, effect: serverError() })).count).toBe(1)
     const names = ibm.ibm.double
