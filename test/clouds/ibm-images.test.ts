@@ -213,6 +213,12 @@ describe('what is asked before anything is built', () => {
     expect(store.takes('s390x', 'qcow2')).toEqual({ ok: true })
     expect(store.takes('x86_64', 'raw')).toMatchObject({ ok: false, hint: 'Write `format: qcow2`.' })
     expect(store.takes('aarch64', 'qcow2')).toMatchObject({ ok: false })
+    const half = await ibm.images({ operatingSystem: { x86_64: 'red-9-amd64-byol' } })
+    expect(half.takes('x86_64', 'qcow2')).toEqual({ ok: true })
+    expect(half.takes('s390x', 'qcow2')).toMatchObject({
+      ok: false,
+      hint: expect.stringContaining('clouds.test.operatingSystem.s390x'),
+    })
     const need = { virtualBytes: 251e9, storedBytes: 1 }
     await expect(store.check(mainRegion, need, hasty())).rejects.toMatchObject({
       code: 'ibm-image-too-large',

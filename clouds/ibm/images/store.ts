@@ -7,6 +7,7 @@ import { FactoryError } from '#src/errors.ts'
 import { formatBytes } from '#src/units.ts'
 import { endpointOf } from '../endpoints.ts'
 import { isImageNameOf } from '../names.ts'
+import type { IbmArchitecture } from '../config.ts'
 import { imageRate } from '../rates.ts'
 import type { IbmSettings } from '../settings.ts'
 import { readMarks } from '../tags.ts'
@@ -29,7 +30,7 @@ export function createImageStore(settings: IbmSettings): ImageStore {
   return {
     regions: settings.regions,
     location: (region) => `${endpointOf(settings.configuration.endpoints, 'vpc', region)} ${region}`,
-    takes,
+    takes: (arch, format) => takes(settings, arch, format),
     rate: (_region, storedBytes) => imageRate(settings.configuration, storedBytes),
     async check(region, { virtualBytes }, ctx) {
       if (virtualBytes > mostBytes) throw tooLarge(virtualBytes)
@@ -93,11 +94,18 @@ function tooLarge(bytes: number): FactoryError {
   })
 }
 
-function takes(arch: ArchitectureName, format: DiskFormat): Verdict {
+function takes({ name, configuration }: IbmSettings, arch: ArchitectureName, format: DiskFormat): Verdict {
   if (architectures[arch].ibm === undefined) {
     const hint = `Leave ${arch} out of this destination.`
     return { ok: false, reason: `IBM Cloud VPC has no ${arch} machines`, hint }
   }
-  if (format === 'qcow2') return { ok: true }
-  return { ok: false, reason: `IBM Cloud takes no ${format} images`, hint: 'Write `format: qcow2`.' }
+  if (format !== 'qcow2')
+    return { ok: false, reason: `IBM Cloud takes no ${format} images`, hint: 'Write `format: qcow2`.' }
+  if (configuration.operatingSystem[arch as IbmArchitecture] !== undefined) return { ok: true }
+  const key = `clouds.${name}.operatingSystem.${arch}`
+  return {
+    ok: false,
+    reason: `${key} is not in the configuration`,
+    hint: `Add ${key}; ibmcloud is operating-systems lists them.`,
+  }
 }
