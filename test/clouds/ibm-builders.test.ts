@@ -63,7 +63,7 @@ describe('renting', () => {
     expect(instance!.request.userData).toContain(spec.access.authorizedKey)
     await (await pool()).release(id, hasty())
     expectNothingLeft()
-    expect([...world().tagNames].filter((name) => /^factory-(lease|expires)/.test(name))).toEqual([])
+    expect([...world().tagNames].filter((name) => /^factory-(lease|expires|release)/.test(name))).toEqual([])
   })
 
   test('names fit whatever the lease is called', async () => {
