@@ -11,7 +11,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/lab/**', 'test/e2e/**', 'test/chaos/**'],
-          maxWorkers: 2,
+          maxWorkers: 3,
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -32,6 +32,7 @@ export default defineConfig({
           include: [
             'test/lab/**/*.test.ts',
             'test/e2e/**/*.test.ts',
+            ...(process.env['TEST_CLOUDS'] === undefined ? ['!test/e2e/clouds.test.ts'] : []),
             ...(process.env['CHAOS_LAB_KILLS'] === undefined ? [] : ['test/chaos/lab-*.test.ts']),
           ],
           testTimeout: 1_200_000,

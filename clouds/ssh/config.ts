@@ -44,13 +44,18 @@ export const sshConfiguration = z.strictObject({
   kind: z.literal('ssh').describe('Hosts that stand there already and are reached over SSH.'),
   hosts: z
     .partialRecord(z.enum(architectureNames), z.array(host).min(1, 'names no host'))
-    .describe('The hosts, by architecture. One that has no host rents no builders here.'),
+    .describe('The hosts, by architecture. What has none here has no builders here.'),
   user: userName
     .default('root')
     .describe('Who logs in to the hosts. Anybody but root needs sudo without a password.'),
   identityFile: identityFile
     .default('~/.ssh/id_ed25519')
     .describe('The private key to log in with, without a passphrase. It stays here.'),
+  jump: z
+    .string()
+    .regex(/^([a-z_][a-z0-9_-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*(:\d{1,5})?$/, 'is no [user@]host[:port]')
+    .optional()
+    .describe('An SSH jump host; its key must be in ~/.ssh/known_hosts. No agent is ever forwarded.'),
   authorizedKeys: z
     .string()
     .regex(

@@ -18,6 +18,7 @@ const ofTheHost = new Set(
     'remote-command-failed',
     'connection-lost',
     'deadline-passed',
+    'builder-ssh-too-old',
   ]),
 )
 

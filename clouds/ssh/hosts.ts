@@ -1,6 +1,7 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { type ArchitectureName, architectureNames } from '#arch/index.ts'
+import { jumpCommand } from '#clouds/machine-address.ts'
 import type { BuilderLogin, BuilderRef } from '#src/builder/types.ts'
 import { FactoryError } from '#src/errors.ts'
 import type { SshConfiguration } from './config.ts'
@@ -23,11 +24,13 @@ export function hostsOf(name: string, configuration: SshConfiguration): Host[] {
       const { address, port, slots } = each
       const shown = address.includes(':') ? `[${address}]` : address
       const named = port === 22 ? address : `${shown}:${port}`
+      const { jump } = configuration
+      const proxy = jump === undefined ? {} : { proxyCommand: jumpCommand(jump, `${shown}:${port}`) }
       const ref = {
         leaseId: 'none',
         arch,
         machine: named,
-        address: { host: address, port },
+        address: { host: address, port, ...proxy },
         user: each.user ?? configuration.user,
         hostPublicKey: each.hostKey.split(' ').slice(0, 2).join(' '),
       }

@@ -148,6 +148,16 @@ test('tells how far it is', async () => {
   expect(told).toContainEqual(expect.objectContaining({ done: 4 * MiB, total: 4 * MiB, unit: 'bytes' }))
 })
 
+test('sends what a Glance takes that nothing stands before', async () => {
+  const { fixture, stack } = scene
+  // The double would cut what passes through it into other pieces.
+  await stack.keystone.makeEndpoint('image', 'Direct', stack.glanceUrl)
+  const artifact = await fixture.makeArtifact('direct.raw', 8 * MiB, [[MiB, randomBytes(4 * MiB)]])
+  const image = await published(artifact, { region: 'Direct' })
+  expect(await content(image)).toBe(artifact.sha256)
+  expect(uploads()).toEqual([])
+})
+
 test('stops an upload at once, and leaves nothing of it', async () => {
   const { fixture } = scene
   const artifact = await fresh(1024 * MiB)

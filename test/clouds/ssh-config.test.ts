@@ -60,6 +60,16 @@ test('what a host says of itself goes before what is said of all', () => {
   expect(found[1]!.ref.hostPublicKey).toBe(key)
 })
 
+test('hosts behind a jump host are reached through it, under their own address and key', () => {
+  const hosts = { s390x: [{ ...host, address: '2001:db8::1', port: 2222 }] }
+  const configuration = cloudConfigurations.ssh.parse({ kind: 'ssh', jump: 'me@gate:2022', hosts })
+  const [{ ref } = { ref: undefined }] = hostsOf('standing', configuration)
+  expect(ref!.hostPublicKey).toBe(key)
+  expect(ref!.address).toMatchObject({ host: '2001:db8::1', port: 2222 })
+  const words = ref!.address.proxyCommand!.join(' ')
+  expect(words).toMatch(/^ssh .*-p 2022 -W \[2001:db8::1\]:2222 -- me@gate$/)
+})
+
 test('what cannot be is refused before any host is asked', () => {
   expect(withHost({ hostKey: undefined })).toHaveLength(1)
   expect(withHost({ hostKey: 'ssh-rsa AAAA' })[0]).toContain('is no ed25519 host key: write the line')

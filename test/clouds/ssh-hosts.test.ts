@@ -234,6 +234,19 @@ describe('a host', () => {
 })
 
 describe('a host that is restarted', () => {
+  test('in the middle of taking or emptying a slot has nothing of it left after a give-back', async () => {
+    await using fixture = await createSshFixture()
+    const [host] = fixture.hosts
+    const directory = '/var/lib/image-factory'
+    for (const left of ['.part-t-cut-off', '.gone-t-cut-off']) {
+      await host!.run(`mkdir -p ${directory}/${left}/files; touch ${directory}/${left}/lease`)
+    }
+    const cloud = await fixture.open()
+    expect(await find(cloud, fixture.owner)).toEqual([])
+    await cloud.builders!.release('t-cut-off', testContext())
+    expect(await host!.run(`ls -A ${directory}`)).toBe('lock')
+  })
+
   test('has lost the slot: it is told, cannot be prolonged, and the lease gets a new one that is empty', async () => {
     await using fixture = await createSshFixture()
     const [host] = fixture.hosts
@@ -283,6 +296,20 @@ describe('a host that is restarted', () => {
 })
 
 describe('a host that does not answer', () => {
+  test('keeps nobody from prolonging and giving back what is on another', async () => {
+    await using fixture = await createSshFixture({ count: 2 })
+    const cloud = await fixture.open()
+    const { leaseId, address } = await acquire(fixture, cloud)
+    await fixture.hosts.find(({ port }) => port !== address.port)!.die()
+    const end = new Date(Date.now() + 7_200_000).toISOString()
+    await (await fixture.open()).builders!.prolong(leaseId, end, testContext())
+    await (await fixture.open()).builders!.release(leaseId, testContext())
+    // Without its record nobody knows that the other one never had it.
+    const lost = await fixture.openWith({ stateDirectory: `${fixture.directory}/lost` })
+    const released = lost.builders!.release(leaseId, testContext())
+    await expect(released).rejects.toMatchObject({ code: 'host-unreachable' })
+  })
+
   test('when its slot is given back is not forgotten: that fails, and succeeds when it is there again', async () => {
     await using fixture = await createSshFixture({ count: 2 })
     const cloud = await fixture.open()

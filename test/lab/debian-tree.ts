@@ -1,10 +1,11 @@
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ExecaError, execa } from 'execa'
+import { ExecaError } from 'execa'
 import { architectures, type ArchitectureName } from '#arch/index.ts'
 import { FactoryError } from '#src/errors.ts'
 import { cached, type Report } from './cache.ts'
 import { debianMirror } from './mirror.ts'
+import { makeTree } from './mmdebstrap.ts'
 
 export interface DebianTreeRequest {
   /** What the tree is for, e.g. `builder-base`; part of its name in the cache. */
@@ -79,10 +80,7 @@ async function fromFirstWhole(
 async function extract(arch: ArchitectureName, options: readonly string[]): Promise<void> {
   const architecture = `--architectures=${architectures[arch].debian}`
   try {
-    await execa('mmdebstrap', ['--mode=root', '--variant=extract', architecture, ...options], {
-      timeout: extractDeadlineMs,
-      stdin: 'ignore',
-    })
+    await makeTree(['--mode=root', '--variant=extract', architecture, ...options], extractDeadlineMs)
   } catch (error) {
     const said = error instanceof ExecaError ? lastErrors(String(error.stderr)) : ''
     throw new FactoryError({

@@ -1,9 +1,8 @@
-import { rm, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execa } from 'execa'
 import { cached } from '#test/lab/cache.ts'
-import { debianMirror } from '#test/lab/mirror.ts'
 import { alone } from './alone.ts'
+import { installServices, suite } from './service-tree.ts'
 
 /** Images that stand in every region from the start, as Debian's own do; ids are the same in all regions. */
 export const baseImages = {
@@ -16,9 +15,6 @@ export const baseImages = {
 /** Where the tree has the list of those images, seen from inside it. */
 export const imagesFile = '/etc/moto-images.json'
 
-const suite = 'trixie'
-/** A mirror in the middle of a point release is sometimes whole only under the other name. */
-const suiteNames = [suite, 'stable']
 const packages = [
   'python3-moto',
   'python3-flask',
@@ -27,7 +23,6 @@ const packages = [
   'python3-jsondiff',
   'python3-docker',
 ]
-const deadlineMs = 5 * 60_000
 
 /** The path of a Debian with moto in it, for this machine's architecture; shared, so nobody writes to it. */
 export function motoTree(): Promise<string> {
@@ -35,28 +30,10 @@ export function motoTree(): Promise<string> {
   // Test files start side by side; the first makes it for all.
   return alone('moto-tree', () =>
     cached('moto', { suite, packages, images }, async (directory) => {
-      await install(directory)
+      await installServices(directory, packages)
       await writeFile(join(directory, imagesFile), images)
     }),
   )
-}
-
-async function install(directory: string): Promise<void> {
-  const mirror = await debianMirror()
-  for (const [index, name] of suiteNames.entries()) {
-    const source = `deb ${mirror} ${name} main`
-    const options = ['--mode=root', '--variant=minbase', `--include=${packages.join(',')}`]
-    try {
-      await execa('mmdebstrap', [...options, name, directory, source], {
-        timeout: deadlineMs,
-        stdin: 'ignore',
-      })
-      return
-    } catch (error) {
-      if (index === suiteNames.length - 1) throw error
-      await rm(directory, { recursive: true, force: true })
-    }
-  }
 }
 
 function publicImages(): object[] {

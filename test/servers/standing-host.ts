@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, copyFile, cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { randomUUID } from 'node:crypto'
 import { basename, join } from 'node:path'
 import { execa } from 'execa'
@@ -35,13 +35,14 @@ export interface StandingHostOptions {
 }
 
 /** Places with a content of the host's own that outlives a reboot. */
-const kept = ['/etc', '/home', '/root', '/usr/local/bin', '/usr/local/sbin', '/var/lib', '/var/tmp']
+const kept = ['/home', '/root', '/usr/local/bin', '/usr/local/sbin', '/var/lib', '/var/tmp']
 
 /** The first process of the host. Arguments: directory with its places. Its process id, as we see it, goes first. */
 const initScript = `
 set -euo pipefail
 read -r process _ </proc/self/stat
 echo "$process"
+mount -t overlay -o "lowerdir=/etc,upperdir=$1/etc,workdir=$1/etc-work" overlay /etc
 for place in ${kept.join(' ')}; do mount --bind "$1$place" "$place"; done
 mount -t tmpfs tmpfs /run
 mkdir -m 0755 /run/sshd /run/resolver
@@ -78,17 +79,14 @@ export async function startStandingHost(options: StandingHostOptions = {}): Prom
   const port = await freePort()
   const group = options.cgroup2 ? join(await cgroup2Root(), basename(directory)) : ''
   const at = (path: string) => join(directory, path)
-  await furnish()
   let holder: ChildProcess | undefined
   let firstProcess = 0
 
   async function furnish(): Promise<void> {
     for (const place of kept) await mkdir(at(place), { recursive: true })
-    await cp('/etc', at('etc'), { recursive: true, verbatimSymlinks: true })
-    await rm(at('etc/resolv.conf'), { force: true })
+    // What is not here is this machine's.
+    for (const place of ['etc/ssh', 'etc-work']) await mkdir(at(place), { recursive: true })
     await symlink('/run/resolver/resolv.conf', at('etc/resolv.conf'))
-    await rm(at('etc/ssh'), { recursive: true, force: true })
-    await mkdir(at('etc/ssh'))
     await copyFile(access.hostPrivateKeyFile, at('etc/ssh/ssh_host_ed25519_key'))
     await chmod(at('var/tmp'), 0o1777)
     const configuration = [
@@ -116,6 +114,7 @@ export async function startStandingHost(options: StandingHostOptions = {}): Prom
   }
 
   async function addUser(): Promise<void> {
+    for (const name of ['passwd', 'shadow', 'group']) await copyFile(`/etc/${name}`, at(`etc/${name}`))
     await writeFile(at('etc/passwd'), `${user}:x:4321:4321::/home/${user}:/bin/bash\n`, { flag: 'a' })
     await writeFile(at('etc/shadow'), `${user}:*:19000:0:99999:7:::\n`, { flag: 'a' })
     await writeFile(at('etc/group'), `${user}:x:4321:\n`, { flag: 'a' })
@@ -131,20 +130,28 @@ export async function startStandingHost(options: StandingHostOptions = {}): Prom
     const enter = 'set -e; [ -z "$1" ] || { mkdir -p "$1"; echo $$ >"$1/cgroup.procs"; }; shift; exec "$@"'
     holder = spawn('bash', ['-c', enter, 'enter', group, ...init], { stdio: ['ignore', 'pipe', 'pipe'] })
     const said = { out: '', err: '' }
-    holder.stdout!.on('data', (text) => (said.out += String(text)))
-    const listening = Promise.withResolvers<void>()
+    const ready = Promise.withResolvers<number>()
+    // Two pipes: what was written later may be read first.
+    const look = () => {
+      const [, number] = /^(\d+)\n/.exec(said.out) ?? []
+      if (number !== undefined && said.err.includes('Server listening')) ready.resolve(Number(number))
+    }
+    holder.stdout!.on('data', (text) => {
+      said.out += String(text)
+      look()
+    })
     holder.stderr!.on('data', (text) => {
       said.err += String(text)
-      if (said.err.includes('Server listening')) listening.resolve()
+      look()
     })
-    holder.once('exit', () => listening.reject(new Error(`the host did not start: ${said.err}`)))
-    await listening.promise
-    firstProcess = Number(said.out)
+    holder.once('exit', () => ready.reject(new Error(`the host did not start: ${said.err}`)))
+    firstProcess = await ready.promise
   }
 
   async function die(): Promise<void> {
     if (!holder || holder.exitCode !== null) return
     const ended = once(holder, 'exit')
+    holder = undefined
     process.kill(firstProcess, 'SIGKILL')
     await ended
   }
@@ -161,7 +168,21 @@ export async function startStandingHost(options: StandingHostOptions = {}): Prom
     await writeFile(at(`usr/local/sbin/${tool}`), script, { mode: 0o755 })
   }
 
-  await boot()
+  async function remove(): Promise<void> {
+    await die()
+    if (group) await execa('find', [group, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', '+'])
+    await execa('chattr', ['-R', '-f', '-i', directory], { reject: false })
+    await rm(directory, { recursive: true, force: true })
+    await rm(secrets, { recursive: true, force: true })
+  }
+
+  try {
+    await furnish()
+    await boot()
+  } catch (error) {
+    await remove()
+    throw error
+  }
   return {
     port,
     access,
@@ -170,18 +191,13 @@ export async function startStandingHost(options: StandingHostOptions = {}): Prom
     boot,
     async changeHostKey() {
       const other = await makeAccess(join(secrets, 'other'))
-      await copyFile(other.hostPrivateKeyFile, at('etc/ssh/ssh_host_ed25519_key'))
-      await run('kill -HUP $(pgrep -o -x sshd)')
+      await run(`
+        cp ${other.hostPrivateKeyFile} /etc/ssh/ssh_host_ed25519_key
+        kill -HUP $(pgrep -o -x sshd)`)
     },
     lie,
     tellTruth: (tool) => rm(at(`usr/local/sbin/${tool}`)),
-    async [Symbol.asyncDispose]() {
-      await die()
-      if (group) await execa('find', [group, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', '+'])
-      await execa('chattr', ['-R', '-f', '-i', directory], { reject: false })
-      await rm(directory, { recursive: true, force: true })
-      await rm(secrets, { recursive: true, force: true })
-    },
+    [Symbol.asyncDispose]: remove,
   }
 }
 

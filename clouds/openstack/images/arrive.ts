@@ -64,7 +64,7 @@ async function send(
 ): Promise<string | undefined> {
   const isStaged = settings.configuration.method === 'glance-direct'
   const path = `/images/${id}/${isStaged ? 'stage' : 'file'}`
-  const what = `sending ${artifact.arch} to Glance in ${region}`
+  const what = `sending ${artifact.arch} to Glance`
   const sending: Sending = { bytes: 0 }
   try {
     return await sendContent(settings, { region, path, what }, artifact, { extents, sending }, ctx)

@@ -4,7 +4,14 @@ import type { Artifact } from '#src/artifact/types.ts'
 import type { Extent } from '#src/builder/types.ts'
 import { FactoryError } from '#src/errors.ts'
 
-const pieceBytes = 1024 ** 2
+/** Each piece is a chunk on the wire, and uWSGI, which Glance often stands behind, takes none of a MiB; glanceclient sends these. */
+const pieceBytes = 64 * 1024
+/**
+ * So many pieces are kept, and used in turn: new ones for each would be collected so late that an upload takes as much memory
+ * as it has content. Fewer are ever on their way at once, for the socket takes a piece only when it has room; what would be
+ * overwritten all the same would not have the digest that it had when it was read.
+ */
+const buffersInTurn = 256
 const zeros = new Uint8Array(pieceBytes)
 
 /**
@@ -17,6 +24,8 @@ export async function* contentOf(
   moved: (bytes: Uint8Array) => void,
 ): AsyncGenerator<Uint8Array> {
   await using file = await open(path, 'r')
+  const buffers = Array.from({ length: buffersInTurn }, () => new Uint8Array(pieceBytes))
+  let turn = 0
   let at = 0
   for (const { offset, length } of [...extents, { offset: sizeBytes, length: 0 }]) {
     for (; at < offset; at += pieceBytes) {
@@ -26,7 +35,8 @@ export async function* contentOf(
     }
     at = offset
     for (const end = offset + length; at < end;) {
-      const piece = await read(file, path, at, Math.min(pieceBytes, end - at))
+      const buffer = buffers[turn++ % buffersInTurn]!
+      const piece = await read(file, path, at, buffer.subarray(0, Math.min(pieceBytes, end - at)))
       at += piece.length
       moved(piece)
       yield piece
@@ -62,8 +72,8 @@ export function newHash(algorithm: string): Hash {
   }
 }
 
-async function read(file: FileHandle, path: string, at: number, length: number): Promise<Uint8Array> {
-  const piece = new Uint8Array(length)
+async function read(file: FileHandle, path: string, at: number, piece: Uint8Array): Promise<Uint8Array> {
+  const { length } = piece
   const { bytesRead } = await file.read(piece, 0, length, at)
   if (bytesRead > 0) return piece.subarray(0, bytesRead)
   throw new FactoryError({

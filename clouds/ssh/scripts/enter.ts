@@ -20,6 +20,8 @@ if [ -d "$group" ]; then
   own+=(--cgroup)
 fi
 unset XDG_RUNTIME_DIR XDG_SESSION_ID DBUS_SESSION_BUS_ADDRESS SSH_ORIGINAL_COMMAND
+# As many as systemd gives a job, or what there is.
+ulimit -Sn 1048576 2>/dev/null || ulimit -Sn "$(ulimit -Hn)"
 export HOME=/root USER=root LOGNAME=root
 if [ -z "$command" ]; then exec nsenter --target "$process" "\${own[@]}" -- bash -c 'cd; exec bash -l'; fi
 exec nsenter --target "$process" "\${own[@]}" -- bash -c 'cd; exec bash -c "$1"' slot "$command"

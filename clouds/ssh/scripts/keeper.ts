@@ -53,7 +53,7 @@ over() {
 while kill -0 "$holder" 2>/dev/null; do
   sleep "$every" 7>&- 8>&- &
   sleeper=$!
-  wait -n "$holder" "$sleeper"
+  wait -n
   kill "$sleeper" 2>/dev/null
   if over; then break; fi
 done

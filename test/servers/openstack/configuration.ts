@@ -27,7 +27,7 @@ export async function configureKeystone(
     `[DEFAULT]
 log_file = ${inTree}/keystone.log
 [database]
-connection = sqlite:///${inTree}/keystone.db
+connection = sqlite:///${inTree}/keystone.db?timeout=60
 sqlite_synchronous = false
 [identity]
 password_hash_algorithm = bcrypt
@@ -63,7 +63,7 @@ log_file = ${seen}/glance.log
 enabled_backends = local:file
 enabled_import_methods = [${importMethods.join(',')}]
 ${quota}[database]
-connection = sqlite:///${seen}/glance.db
+connection = sqlite:///${seen}/glance.db?timeout=60
 sqlite_synchronous = false
 [glance_store]
 default_backend = local

@@ -1,13 +1,31 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { open, readFile } from 'node:fs/promises'
+import { open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
 /** Where a service finds the directory of its test. */
 export const inTree = '/mnt'
 
-const readyWithinMs = 60_000
+const readyWithinMs = 120_000
+
+/**
+ * Behind a database server transactions wait for each other; SQLite refuses one that began by reading when another one has
+ * written meanwhile, unless it takes the lock at its beginning.
+ */
+const waitingTransactions = `import sqlite3
+
+class Cursor(sqlite3.Cursor):
+    def execute(self, sql, *values):
+        return super().execute('BEGIN IMMEDIATE' if sql.strip() == 'BEGIN' else sql, *values)
+
+class Connection(sqlite3.Connection):
+    def cursor(self, factory=Cursor):
+        return super().cursor(factory)
+
+connect = sqlite3.connect
+sqlite3.connect = sqlite3.dbapi2.connect = lambda *words, **named: connect(*words, **{'factory': Connection, **named})
+`
 
 export interface ServiceRequest {
   tree: string
@@ -17,14 +35,19 @@ export interface ServiceRequest {
   port: number
   wsgiFile: string
   env: Record<string, string>
+  /** Whether its transactions take the lock at their beginning; Keystone's are nested and cannot. */
+  isWaiting: boolean
 }
 
 /** A WSGI service of the tree under uwsgi, as Debian runs it, with the test's directory mounted where nobody else sees it. */
 export async function startService(request: ServiceRequest): Promise<AsyncDisposable> {
-  const { tree, directory, name, port, wsgiFile, env } = request
+  const { tree, directory, name, port, wsgiFile, env, isWaiting } = request
   const logFile = join(directory, `${name}.out`)
   const log = await open(logFile, 'w')
-  const uwsgi = ['uwsgi_python3', '--http-socket', `127.0.0.1:${port}`, '--wsgi-file', wsgiFile]
+  const own = `${name}-service.py`
+  const start = `exec(compile(open('${wsgiFile}').read(), '${wsgiFile}', 'exec'))\n`
+  await writeFile(join(directory, own), `${isWaiting ? waitingTransactions : ''}${start}`)
+  const uwsgi = ['uwsgi_python3', '--http-socket', `127.0.0.1:${port}`, '--wsgi-file', `${inTree}/${own}`]
   // Without a master it is one process, and gone when that is.
   uwsgi.push('--threads', '6', '--enable-threads', '--buffer-size', '65535', '--need-app')
   // Also when the machine has other things to do.

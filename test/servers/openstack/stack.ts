@@ -44,7 +44,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     const own = await freePort()
     const env = { OS_GLANCE_CONFIG_DIR: `${inTree}/${name}` }
     const wsgiFile = '/usr/bin/glance-wsgi-api'
-    const service = await startService({ tree, directory, name, port: own, wsgiFile, env })
+    const service = await startService({ tree, directory, name, port: own, wsgiFile, env, isWaiting: true })
     return { url: `http://127.0.0.1:${own}`, [Symbol.asyncDispose]: () => service[Symbol.asyncDispose]() }
   }
   const services = await Promise.all([
@@ -54,6 +54,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       name: 'keystone',
       port,
       wsgiFile: '/usr/bin/keystone-wsgi-public',
+      isWaiting: false,
       env: { OS_KEYSTONE_CONFIG_DIR: inTree, OS_KEYSTONE_CONFIG_FILES: `${inTree}/keystone.conf` },
     }),
     glance('glance'),

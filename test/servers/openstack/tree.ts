@@ -1,14 +1,11 @@
-import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { execa } from 'execa'
 import { cached } from '#test/lab/cache.ts'
-import { debianMirror } from '#test/lab/mirror.ts'
 import { alone } from '../alone.ts'
+import { installServices, suite } from '../service-tree.ts'
 
-const suite = 'trixie'
-/** A mirror in the middle of a point release is sometimes whole only under the other name. */
-const suiteNames = [suite, 'stable']
 const packages = ['keystone', 'glance-api', 'uwsgi-plugin-python3']
 const leftOut = ['/usr/share/doc/*', '/usr/share/man/*', '/usr/share/locale/*']
 const deadlineMs = 10 * 60_000
@@ -46,7 +43,7 @@ export function openstackTree(): Promise<string> {
   // Test files start side by side; the first makes it for all.
   return alone('openstack-tree', () =>
     cached('openstack', recipe, async (directory) => {
-      await install(directory)
+      await installServices(directory, packages, leftOut)
       await setUp(directory)
     }),
   )
@@ -60,27 +57,6 @@ export async function copyTemplate(tree: string, directory: string): Promise<voi
     const database = new DatabaseSync(join(directory, name))
     database.exec('PRAGMA journal_mode = WAL')
     database.close()
-  }
-}
-
-async function install(directory: string): Promise<void> {
-  const mirror = await debianMirror()
-  for (const [index, name] of suiteNames.entries()) {
-    const source = `deb ${mirror} ${name} main`
-    const options = ['--mode=root', '--variant=minbase', `--include=${packages.join(',')}`]
-    const without = leftOut.map((path) => `--dpkgopt=path-exclude=${path}`)
-    try {
-      // It mounts /proc and more there; if it is killed nothing of that may stay for whoever clears away after it.
-      await execa('unshare', ['--mount', 'mmdebstrap', ...options, ...without, name, directory, source], {
-        timeout: deadlineMs,
-        stdin: 'ignore',
-        env: { DEBIAN_FRONTEND: 'noninteractive' },
-      })
-      return
-    } catch (error) {
-      if (index === suiteNames.length - 1) throw error
-      await rm(directory, { recursive: true, force: true })
-    }
   }
 }
 
