@@ -276,6 +276,20 @@ describe('a publish that is killed', () => {
     ).toEqual([])
   })
 
+  test('is found in the bucket, too, while VPC does not answer', async () => {
+    const artifact = await small()
+    const fault = ibm.ibm.double.inject({ action: 'CreateImage', times: 1, effect: stalled() })
+    await ibm.ibm.killPublish(artifact, await ibm.keyOf(artifact), fault.happened)
+    fault.remove()
+    ibm.ibm.double.settings.denied = ['ListImages']
+    const found: string[] = []
+    const look = async () => {
+      for await (const { id } of (await ibm.images()).leftovers(ibm.ibm.owner, hasty())) found.push(id)
+    }
+    await expect(look()).rejects.toMatchObject({ code: 'ibm-permission' })
+    expect(found).toEqual([expect.stringContaining('cos://')])
+  })
+
   test('while parts are on their way sends only the others', async () => {
     const artifact = await ibm.ibm.newArtifact()
     await ibm.ibm.killPublish(artifact, await ibm.keyOf(artifact), 1)

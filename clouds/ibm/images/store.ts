@@ -23,6 +23,8 @@ import { ownImages } from './vpc-images.ts'
 
 /** https://cloud.ibm.com/docs/vpc?topic=vpc-create-linux-custom-image; what is under 10 GB VPC makes 10. */
 const mostBytes = 250e9
+/** A place like a region, where leftovers are looked for. */
+const inBucket = 'the bucket'
 
 /** Publishes custom images of VPC: every region imports the same object, which is sent once and removed when all are done. */
 export function createImageStore(settings: IbmSettings): ImageStore {
@@ -60,10 +62,10 @@ export function createImageStore(settings: IbmSettings): ImageStore {
       }),
     remove: (image, ctx) => removeImage(settings, image.region, image.id, ctx),
     leftovers: (owner, ctx) =>
-      fromEveryRegion(settings, ctx, async function* (region) {
-        yield* halfMadeImages(settings, region, owner, ctx)
-        if (region === settings.regions[0]) yield* findInBucket(settings, owner, ctx)
-      }),
+      // The bucket last: what is in it shows whose images without marks are.
+      fromEveryRegion({ regions: [...settings.regions, inBucket] }, ctx, (place) =>
+        place === inBucket ? findInBucket(settings, owner, ctx) : halfMadeImages(settings, place, owner, ctx),
+      ),
     discard: (leftover, ctx) => discardLeftover(settings, leftover, ctx),
   }
 
