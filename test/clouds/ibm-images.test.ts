@@ -276,6 +276,18 @@ describe('a publish that is killed', () => {
     ).toEqual([])
   })
 
+  test('keeps its parts when somebody has gone on with them since they were found', async () => {
+    const artifact = await ibm.ibm.newArtifact()
+    await ibm.ibm.killPublish(artifact, await ibm.keyOf(artifact), 1)
+    const [upload] = await ibm.leftovers()
+    const store = await ibm.images()
+    const foundEarlier = new Date(Date.parse(upload!.expires!) - 60_000).toISOString()
+    await store.discard({ ...upload!, expires: foundEarlier }, hasty())
+    expect(await ibm.ibm.inBucket()).toHaveLength(1)
+    await store.discard(upload!, hasty())
+    expect(await ibm.ibm.inBucket()).toEqual([])
+  })
+
   test('is found in the bucket, too, while VPC does not answer', async () => {
     const artifact = await small()
     const fault = ibm.ibm.double.inject({ action: 'CreateImage', times: 1, effect: stalled() })
