@@ -1,4 +1,5 @@
-import { mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 
@@ -33,9 +34,9 @@ export async function quarantine(
   const record: Quarantine = { place, code, reason: message, since, until, failures }
   const file = fileOf(stateDirectory, place)
   await mkdir(join(stateDirectory, 'quarantine'), { recursive: true, mode: 0o700 })
-  const part = `${file}.${process.pid}.part`
-  await using handle = await open(part, 'w', 0o600)
-  await handle.writeFile(JSON.stringify(record))
+  // Several may find the same place failing at the same time.
+  const part = `${file}.${randomBytes(4).toString('hex')}.part`
+  await writeFile(part, JSON.stringify(record), { mode: 0o600, flag: 'wx' })
   await rename(part, file)
   return record
 }

@@ -29,7 +29,7 @@ export async function acquireSlot(
   for (let told = false; ; told = true) {
     const tried = await tryHosts(settings, hosts, { spec, lease }, ctx)
     if (tried.host) return reference(tried.host, lease)
-    if (!tried.crowd.some(({ leases }) => leases.length > 0)) throw hopeless(settings, tried)
+    if (!tried.crowd.some(mayClear)) throw hopeless(settings, tried)
     if (ctx.now() + settings.pace.lookEveryMs > deadlineMs) throw crowded(settings, tried.crowd, waitMs)
     if (!told) ctx.log(noSlot(settings, tried.crowd, 0).message)
     ctx.emit({ message: `waiting for a slot of ${tried.crowd.map(({ host }) => host.name).join(', ')}` })
@@ -41,6 +41,11 @@ function reference({ name, ref }: Host, lease: Lease): BuilderRef {
   const { address, user, hostPublicKey } = ref
   const { id: leaseId, arch } = lease
   return { leaseId, arch, machine: name, address, user, hostPublicKey, dataDisk: noDataDisk }
+}
+
+/** Others give their slots back, and with them space. */
+function mayClear({ outcome, leases }: Crowd): boolean {
+  return outcome === 'full' || leases.length > 0
 }
 
 /** Nothing will become free by waiting. */

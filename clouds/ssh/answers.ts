@@ -52,7 +52,7 @@ export function readLook(host: Host, text: string): Look {
 /** The leases of a survey; what cannot be read is nobody's. */
 export function readLeases(text: string): LeaseOnHost[] {
   const found = new Map<string, Record<string, string>>()
-  for (const line of text.split('\n')) {
+  for (const line of text.split('\n').map(printable)) {
     const [, id, name, value] = /^lease (\S+) ([a-z]+) (.*)$/.exec(line) ?? []
     if (id === undefined || name === undefined || value === undefined) continue
     found.set(id, { ...found.get(id), id, [name]: value })

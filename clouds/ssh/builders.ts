@@ -8,7 +8,7 @@ import type { LeaseOnHost } from './answers.ts'
 import { askEvery } from './every-host.ts'
 import { onHost } from './host-shell.ts'
 import type { Host } from './hosts.ts'
-import { forgetHosts, hostsOfLease } from './lease-record.ts'
+import { forgetHosts, hostsOfLease, lostHosts } from './lease-record.ts'
 import { giveSlotBack, lookAt, prolongSlot } from './programs.ts'
 import type { SshSettings } from './settings.ts'
 
@@ -66,5 +66,9 @@ async function release(settings: SshSettings, leaseId: string, ctx: Context): Pr
     onHost(settings, host, ctx, (shell) => giveSlotBack(settings, host, shell, leaseId))
   const { failure } = await askEvery(await hostsOfLease(settings, leaseId), ctx, ask)
   if (failure) throw failure
+  for (const name of await lostHosts(settings, leaseId)) {
+    const key = `clouds.${settings.name}.hosts`
+    ctx.log(`${key} does not name ${name} any more: what ${leaseId} has there ends by itself with its lease`)
+  }
   await forgetHosts(settings, leaseId)
 }

@@ -1,4 +1,4 @@
-import { readQuarantines } from '#clouds/quarantine.ts'
+import { liftQuarantine, readQuarantines } from '#clouds/quarantine.ts'
 import type { Finding } from '#clouds/types.ts'
 import type { Context } from '#src/context.ts'
 import { asFactoryError } from '#src/errors.ts'
@@ -13,6 +13,9 @@ const littleBytes = 20 * 1024 ** 3
 /** Looks at every host afresh, also at those in quarantine; one that is well leaves it, one that is not goes into it. */
 export async function* doctor(settings: SshSettings, ctx: Context): AsyncIterable<Finding> {
   const before = await readQuarantines(settings.stateDirectory)
+  const strangers = before.filter(({ place }) => !settings.hosts.some(({ name }) => name === place))
+  // Nobody tries again what the configuration does not name any more.
+  for (const { place } of strangers) await liftQuarantine(settings.stateDirectory, place)
   const looked = await Promise.all(settings.hosts.map((host) => lookAtHost(settings, host, ctx)))
   const well = new Set(looked.flatMap(({ host, look }) => (look ? [host.arch] : [])))
   for (const { host, look, failure } of looked) {

@@ -48,19 +48,27 @@ export async function withQuarantine<T>(
 ): Promise<T> {
   try {
     const result = await use()
-    await liftQuarantine(settings.stateDirectory, host.name)
+    await noted(ctx, liftQuarantine(settings.stateDirectory, host.name))
     return result
   } catch (caught) {
     ctx.signal.throwIfAborted()
     const error = asFactoryError(caught)
     if (ofTheHost.has(error.code)) {
-      const { until } = await quarantine(settings.stateDirectory, host.name, error, ctx.now())
-      const told = `${error.message}; left out until ${until}`
+      const record = await noted(ctx, quarantine(settings.stateDirectory, host.name, error, ctx.now()))
+      const told = record ? `${error.message}; left out until ${record.until}` : error.message
       ctx.emit({ message: told })
       ctx.log(told)
     }
     throw error
   }
+}
+
+/** What cannot be noted down changes nothing about what the host did. */
+async function noted<T>(ctx: Context, note: Promise<T>): Promise<T | undefined> {
+  return await note.catch((error: unknown) => {
+    ctx.log(`what a host did could not be noted down: ${String(error)}`)
+    return undefined
+  })
 }
 
 /** The names of the hosts that are left out now. */

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { makeLink } from '#src/builder/link.ts'
+import { loginKeyProblem } from '#src/builder/login-key.ts'
 import { type Shell, makeShell } from '#src/builder/shell.ts'
 import type { Context } from '#src/context.ts'
 import { FactoryError, asFactoryError } from '#src/errors.ts'
@@ -18,8 +19,13 @@ export async function onHost<T>(
   visit: (shell: Shell) => Promise<T>,
 ): Promise<T> {
   await assertIdentity(settings, host)
-  const limitMs = settings.pace.connectLimitMs
-  const limits = { readyLimitMs: limitMs, reconnectLimitMs: limitMs }
+  const { connectLimitMs: limitMs, greetingLimitMs } = settings.pace
+  const limits = {
+    readyLimitMs: limitMs,
+    reconnectLimitMs: limitMs,
+    greetingLimitMs,
+    refusalIsFinal: true,
+  } as const
   await using link = makeLink(host.ref, host.login, ctx, limits)
   try {
     await link.client()
@@ -43,7 +49,8 @@ async function assertIdentity({ name }: SshSettings, { login }: Host): Promise<v
   const text = await readFile(privateKeyFile, 'utf8').catch((cause: unknown) => {
     throw failed('cannot be read', cause)
   })
-  if (!text.includes('PRIVATE KEY-----')) throw failed('is no private key')
+  const problem = loginKeyProblem(text)
+  if (problem !== undefined) throw failed(problem)
 }
 
 function explained(settings: SshSettings, host: Host, error: FactoryError, limitMs: number): FactoryError {
@@ -51,7 +58,7 @@ function explained(settings: SshSettings, host: Host, error: FactoryError, limit
     case 'host-key-mismatch':
       return otherKey(settings, host, error)
     case 'builder-unreachable':
-      return /authentication|parse privateKey/i.test(error.message)
+      return /authentication/i.test(error.message)
         ? loginRefused(settings, host, error)
         : unreachable(host, error, limitMs)
     case 'remote-command-failed':
@@ -75,10 +82,9 @@ function otherKey({ name }: SshSettings, host: Host, cause: FactoryError): Facto
 }
 
 function unreachable(host: Host, cause: FactoryError, limitMs: number): FactoryError {
-  const why = /last attempt: (.*)$/s.exec(cause.message)?.[1] ?? cause.message
   return new FactoryError({
     code: 'host-unreachable',
-    message: `the host ${host.name} (${host.arch}) did not answer over SSH within ${formatDuration(limitMs)}: ${why}`,
+    message: `the host ${host.name} (${host.arch}) did not answer over SSH within ${formatDuration(limitMs)}: ${lastAttempt(cause)}`,
     hint: 'Is it up, and does its sshd listen there? factory doctor looks again.',
     class: 'infra',
     cause,
@@ -89,9 +95,14 @@ function loginRefused({ name }: SshSettings, host: Host, cause: FactoryError): F
   const { user } = host.ref
   return new FactoryError({
     code: 'host-login-refused',
-    message: `the host ${host.name} does not let ${user} work with the key ${host.login.privateKeyFile}: ${cause.message}`,
+    message: `the host ${host.name} does not let ${user} work with the key ${host.login.privateKeyFile}: ${lastAttempt(cause)}`,
     hint: `Put the key's public half into ${user}'s authorized_keys there (ssh-copy-id)${user === 'root' ? '' : ', and let it use sudo without a password'}; user and identityFile stand under clouds.${name}.`,
     class: 'permission',
     cause,
   })
+}
+
+/** What the link says beside it is true of booting machines. */
+function lastAttempt({ message }: FactoryError): string {
+  return /last attempt: (.*)$/s.exec(message)?.[1] ?? message
 }

@@ -34,3 +34,9 @@ export async function hostsOfLease(settings: SshSettings, leaseId: string): Prom
   const known = settings.hosts.filter(({ name }) => recorded.includes(name))
   return known.length === 0 ? settings.hosts : known
 }
+
+/** Names of hosts that may have a slot of the lease and that the configuration does not name any more. */
+export async function lostHosts(settings: SshSettings, leaseId: string): Promise<string[]> {
+  const recorded = await recordedHosts(settings, leaseId)
+  return recorded.filter((place) => !settings.hosts.some(({ name }) => name === place))
+}

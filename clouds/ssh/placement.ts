@@ -47,10 +47,13 @@ export async function tryHosts(
   ]
   for (const [index, round] of rounds.entries()) {
     if (index === 2 && tried.crowd.length > 0) break
-    for (const host of await inOrder(settings, round, wanted.lease.id, tried, ctx)) {
+    for (const host of await inOrder(settings, round, { leaseId: wanted.lease.id, recorded }, tried, ctx)) {
       const taken = await tryHost(settings, host, wanted, ctx).catch((error: unknown) => {
         ctx.signal.throwIfAborted()
-        tried.failures.push(asFactoryError(error))
+        const failure = asFactoryError(error)
+        // Given back while it was asked for: no other host may have it then.
+        if (failure.code === 'lease-over') throw failure
+        tried.failures.push(failure)
       })
       if (taken === 'ready') return { ...tried, host }
       if (taken) tried.crowd.push(taken)
@@ -59,11 +62,14 @@ export async function tryHosts(
   return tried
 }
 
-/** Those of the hosts that are well, the emptiest first; equal ones spread over the leases. */
+/**
+ * Those of the hosts that are well. One where the lease has a slot that lives comes first, of several the one that was
+ * taken last, because the build is there; then the emptiest, and equal ones spread over the leases.
+ */
 async function inOrder(
   settings: SshSettings,
   hosts: readonly Host[],
-  leaseId: string,
+  { leaseId, recorded }: { leaseId: string; recorded: readonly string[] },
   tried: Tried,
   ctx: Context,
 ): Promise<Host[]> {
@@ -71,14 +77,21 @@ async function inOrder(
     hosts.map((host) => withQuarantine(settings, host, ctx, () => checkHealth(settings, host, ctx))),
   )
   ctx.signal.throwIfAborted()
-  const well: { host: Host; load: number }[] = []
+  const well: { host: Host; living: number; load: number }[] = []
   for (const [index, look] of looks.entries()) {
     const host = hosts[index]!
     if (look.status === 'rejected') tried.failures.push(asFactoryError(look.reason))
-    else well.push({ host, load: loadOf(look.value.leases, leaseId) / host.slots })
+    else {
+      const { leases } = look.value
+      const lives = leases.some(({ id, state }) => id === leaseId && state === 'running')
+      const living = lives ? 1 + recorded.indexOf(host.name) : -1
+      well.push({ host, living, load: loadOf(leases, leaseId) / host.slots })
+    }
   }
   return well
-    .toSorted((a, b) => a.load - b.load || rank(a.host, leaseId) - rank(b.host, leaseId))
+    .toSorted(
+      (a, b) => b.living - a.living || a.load - b.load || rank(a.host, leaseId) - rank(b.host, leaseId),
+    )
     .map(({ host }) => host)
 }
 

@@ -1,7 +1,7 @@
 import { type Shell, bash } from '#src/builder/shell.ts'
 import type { Lease } from '#clouds/types.ts'
 import { type LeaseOnHost, type Look, readAnswer, readLeases, readLook } from './answers.ts'
-import { hostBusy, notEmptied, notMade, ofAnother, unwritable } from './slot-failures.ts'
+import { hostBusy, leaseOver, notEmptied, notMade, ofAnother, unwritable } from './slot-failures.ts'
 import type { Host } from './hosts.ts'
 import { enterScript } from './scripts/enter.ts'
 import { giveBackScript } from './scripts/give-back.ts'
@@ -46,6 +46,8 @@ export async function lookAt(settings: SshSettings, host: Host, shell: Shell): P
   return readLook(host, await said(shell, argv, `a look at the host ${host.name}`, 30_000))
 }
 
+const takeAnswers = ['ready', 'busy', 'full', 'room', 'foreign', 'over', 'failed'] as const
+
 export type Taken =
   | { outcome: 'ready' }
   /** Asked again, it will say something else. */
@@ -53,7 +55,7 @@ export type Taken =
   | { outcome: 'full'; leases: LeaseOnHost[] }
   | { outcome: 'no-room'; freeBytes: number; leases: LeaseOnHost[] }
 
-/** Takes a slot of the host for the lease, or finds it taken for it. Throws `slot-not-made` and `lease-of-another`. */
+/** Takes a slot of the host for the lease, or finds it taken for it. Throws `slot-not-made`, `lease-of-another` and `lease-over`. */
 export async function takeSlot(
   settings: SshSettings,
   host: Host,
@@ -66,7 +68,7 @@ export async function takeSlot(
   const file = leaseFile(lease, key)
   const words = [...common, settings.owner, ...numbers, file, keeperScript, slotScript, enterScript]
   const text = await said(shell, bash(takeScript, ...words), `taking a slot of ${host.name}`, takeLimitMs)
-  const { word, rest } = readAnswer(host, text, ['ready', 'busy', 'full', 'room', 'foreign', 'failed'])
+  const { word, rest } = readAnswer(host, text, takeAnswers)
   switch (word) {
     case 'full':
       return { outcome: 'full', leases: readLeases(text) }
@@ -74,6 +76,8 @@ export async function takeSlot(
       return { outcome: 'no-room', freeBytes: Number(rest), leases: readLeases(text) }
     case 'foreign':
       throw ofAnother(host, lease)
+    case 'over':
+      throw leaseOver(host, lease)
     case 'failed':
       throw notMade(host, rest)
     default:

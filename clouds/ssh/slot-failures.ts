@@ -39,6 +39,16 @@ export function ofAnother(host: Host, lease: Lease): FactoryError {
   })
 }
 
+/** Whoever asked has given the lease back since, and mostly does not listen any more. */
+export function leaseOver(host: Host, lease: Lease): FactoryError {
+  return new FactoryError({
+    code: 'lease-over',
+    message: `the lease ${lease.id} was given back to the host ${host.name} before its slot was made; none was`,
+    hint: 'Run factory release again: it takes another lease.',
+    class: 'infra',
+  })
+}
+
 export function notMade(host: Host, words: string): FactoryError {
   return new FactoryError({
     code: 'slot-not-made',

@@ -13,7 +13,7 @@ import type { BuilderLogin, BuilderRef } from './types.ts'
  * The server says its version before anything else. QEMU's port forward accepts connections for a guest that is not
  * there yet, so silence means "still booting" and need not be waited out as long as a slow handshake.
  */
-const greetingLimitMs = 5_000
+const usualGreetingLimitMs = 5_000
 const handshakeLimitMs = 30_000
 
 /** Only what every OpenSSH since 6.5 has and nobody has broken; AES-GCM needs no MAC, the list must not be empty. */
@@ -25,6 +25,13 @@ const algorithms: Algorithms = {
   compress: ['none'],
 }
 
+export interface DialOptions {
+  /** The host keys that count instead of the pinned one. */
+  accepted?: readonly string[]
+  /** Milliseconds until the server must have said its version, for machines that are known to be up. */
+  greetingLimitMs?: number | undefined
+}
+
 /**
  * One attempt to log in to a builder with its pinned host key, or one of those in `accepted`. Throws `host-key-mismatch` when another machine answers
  * (never worth another attempt); every other failure is thrown as it is, for the caller to wait and try again.
@@ -33,11 +40,11 @@ export async function dial(
   ref: BuilderRef,
   login: BuilderLogin,
   signal: AbortSignal,
-  accepted?: readonly string[],
+  { accepted, greetingLimitMs = usualGreetingLimitMs }: DialOptions = {},
 ): Promise<Client> {
   const privateKey = await readFile(login.privateKeyFile)
   const pinned = accepted ?? (await acceptedHostKeys(ref, login))
-  const socket = await openSocket(ref, signal)
+  const socket = await openSocket(ref, signal, greetingLimitMs)
   const client = new Client()
   let offered: string | undefined
   const ready = Promise.withResolvers<void>()
@@ -74,7 +81,7 @@ export async function dial(
   }
 }
 
-async function openSocket(ref: BuilderRef, signal: AbortSignal): Promise<Duplex> {
+async function openSocket(ref: BuilderRef, signal: AbortSignal, greetingLimitMs: number): Promise<Duplex> {
   signal.throwIfAborted()
   const socket = ref.address.proxyCommand
     ? openProxy(ref.address.proxyCommand)

@@ -16,6 +16,10 @@ export interface LinkLimits {
   readyLimitMs: number
   /** Milliseconds that a machine which has answered before may be gone. */
   reconnectLimitMs: number
+  /** Milliseconds that one attempt waits for the server's first words; without it as long as a booting machine deserves. */
+  greetingLimitMs?: number
+  /** The machine is not booting: a key that it does not take now is not taken later, and asking again looks like an attack. */
+  refusalIsFinal?: true
 }
 
 const longestPauseMs = 5_000
@@ -29,8 +33,7 @@ export function makeLink(ref: BuilderRef, login: BuilderLogin, ctx: Context, lim
   let answeredBefore = false
 
   async function connect(): Promise<Client> {
-    const limitMs = answeredBefore ? limits.reconnectLimitMs : limits.readyLimitMs
-    const client = await dialUntil(ref, login, ctx, signal, limitMs, answeredBefore)
+    const client = await dialUntil(ref, login, ctx, signal, limits, answeredBefore)
     // By itself ssh2 only ends its side after an error and waits, on a dead link for ever, for the other one.
     client.on('error', () => client.destroy())
     client.once('close', () => {
@@ -62,22 +65,25 @@ async function dialUntil(
   login: BuilderLogin,
   ctx: Context,
   signal: AbortSignal,
-  limitMs: number,
+  limits: LinkLimits,
   answeredBefore: boolean,
 ): Promise<Client> {
+  const { greetingLimitMs, refusalIsFinal } = limits
+  const limitMs = answeredBefore ? limits.reconnectLimitMs : limits.readyLimitMs
   const startedAt = ctx.now()
   let lastFailure: unknown
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(limitMs)])
   for (let pauseMs = 250; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     try {
-      return await dial(ref, login, deadline)
+      return await dial(ref, login, deadline, { greetingLimitMs })
     } catch (error) {
       signal.throwIfAborted()
       if (error instanceof FactoryError) throw error
       if (isHopeless(error)) throw refused(ref, error)
       if (!deadline.aborted || lastFailure === undefined) lastFailure = error
       const waitedMs = ctx.now() - startedAt
-      if (deadline.aborted || waitedMs + pauseMs >= limitMs) {
+      const final = refusalIsFinal && isLoginRefused(error)
+      if (final || deadline.aborted || waitedMs + pauseMs >= limitMs) {
         throw unreachable(ref, limitMs, answeredBefore, lastFailure)
       }
     }
@@ -88,6 +94,10 @@ async function dialUntil(
 /** A server that does not speak our algorithms will not learn them while we wait. */
 function isHopeless(error: unknown): boolean {
   return error instanceof Error && /no matching/i.test(error.message)
+}
+
+function isLoginRefused(error: unknown): boolean {
+  return /authentication/i.test(reason(error))
 }
 
 function refused(ref: BuilderRef, cause: unknown): FactoryError {
@@ -108,11 +118,10 @@ function unreachable(
 ): FactoryError {
   const where = `builder ${ref.machine} (${ref.arch}) at ${ref.address.host} port ${ref.address.port}`
   const what = answeredBefore ? 'was lost and did not come back within' : 'did not answer over SSH within'
-  const login = /authentication/i.test(reason(cause))
   return new FactoryError({
     code: 'builder-unreachable',
     message: `${where} ${what} ${formatDuration(limitMs)}; last attempt: ${reason(cause)}`,
-    hint: login
+    hint: isLoginRefused(cause)
       ? 'It answers but does not know our key: its first-boot configuration (cloud-init) did not run to the end; look at its console.'
       : 'Its last console lines are in the give-back log (factory logs ARCH --step give-back); when it was only the network, release again: the architectures that are done are kept.',
     class: 'infra',

@@ -53,7 +53,8 @@ async function showing({ ref, ctx }: Shell, login: BuilderLogin, publicKey: stri
   const deadline = AbortSignal.timeout(showLimitMs)
   for (let pauseMs = 100; ; pauseMs *= 2) {
     try {
-      const client = await dial(ref, login, AbortSignal.any([ctx.signal, deadline]), [publicKey])
+      const signal = AbortSignal.any([ctx.signal, deadline])
+      const client = await dial(ref, login, signal, { accepted: [publicKey] })
       client.destroy()
       return
     } catch (cause) {

@@ -71,7 +71,7 @@ function noPlace(cloud: string, limit: number, standing: readonly LeaseState[]):
   return new FactoryError({
     code: 'no-place-left',
     message: `${cloud} may have ${limit} machines of ours at once, and it has: ${shown(standing)}`,
-    hint: `${giveBack}${giveBack === '' ? 'Raise' : 'raise'} maxBuilders of ${cloud}.`,
+    hint: `${giveBack}${giveBack === '' ? 'Raise' : 'raise'} maxBuilders of ${cloud}, or the slots of its hosts.`,
     class: 'capacity',
   })
 }

@@ -38,3 +38,10 @@ test('places are kept apart, whatever they are called, and what cannot be read i
   await liftQuarantine(directory, '../z1')
   expect(await readQuarantines(directory)).toHaveLength(3)
 })
+
+test('a place that several find failing at once is left out, and none of them stumbles over another', async () => {
+  const many = Array.from({ length: 20 }, (_, index) => ({ ...failure, message: 'x'.repeat(index * 500) }))
+  await Promise.all(many.map((each) => quarantine(directory, 'z1', each, 0)))
+  expect(await readQuarantines(directory)).toMatchObject([{ place: 'z1', code: 'host-unreachable' }])
+  expect(await readdir(join(directory, 'quarantine'))).toEqual(['z1'])
+})

@@ -1,5 +1,6 @@
-import { writeFile } from 'node:fs/promises'
+import { copyFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { execa } from 'execa'
 import { expect, test } from 'vitest'
 import { readQuarantines } from '#clouds/quarantine.ts'
 import type { Cloud, Finding } from '#clouds/types.ts'
@@ -40,6 +41,11 @@ test('every host is looked at afresh; one that is well comes out of quarantine, 
   expect(second[1]!.message).toMatch(/it was left out since .* and is used again/)
   expect(second[2]!.message).toMatch(/; left out since /)
   expect((await left()).map(({ failures }) => failures)).toEqual([2])
+
+  // What is no longer in the configuration is not shown as left out for ever.
+  const fewer = await fixture.openWith({ hosts: [well!, down!] })
+  expect((await findings(fewer)).map(({ severity }) => severity)).toEqual(['ok', 'ok'])
+  expect(await left()).toEqual([])
   await others.builders!.release(lease.id, testContext())
 })
 
@@ -50,12 +56,20 @@ test('where no host of an architecture is well, that is an error; also a key tha
   expect(await findings(cloud)).toMatchObject([
     { severity: 'error', message: expect.stringContaining('it is ppc64le and not x86_64') },
   ])
-  await writeFile(fixture.hosts[0]!.access.privateKeyFile, 'nonsense')
-  expect(await findings(cloud)).toMatchObject([
-    {
-      severity: 'error',
-      message: expect.stringContaining('is no private key'),
-      hint: expect.stringContaining('ssh-keygen'),
-    },
-  ])
+  const { privateKeyFile } = fixture.hosts[0]!.access
+  const told = async (message: string) =>
+    expect(await findings(cloud)).toMatchObject([
+      {
+        severity: 'error',
+        message: expect.stringContaining(message),
+        hint: expect.stringContaining('ssh-keygen'),
+      },
+    ])
+  await copyFile(`${privateKeyFile}.pub`, privateKeyFile)
+  await told('is no private key')
+  await writeFile(privateKeyFile, 'nonsense')
+  await told('cannot be used: Unsupported key format')
+  await rm(privateKeyFile)
+  await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', 'a passphrase', '-f', privateKeyFile])
+  await told('cannot be used: Encrypted private OpenSSH key')
 })

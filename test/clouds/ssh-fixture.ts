@@ -15,7 +15,7 @@ import {
 } from '#test/servers/standing-host.ts'
 
 /** Quick enough for tests; what is waited for is the same. */
-const pace: Pace = { connectLimitMs: 2_000, lookEveryMs: 200, keeperSeconds: 1 }
+const pace: Pace = { connectLimitMs: 2_000, greetingLimitMs: 2_000, lookEveryMs: 200, keeperSeconds: 1 }
 
 export interface SshFixture extends BuildersFixture {
   readonly hosts: readonly StandingHost[]

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { readQuarantines } from '#clouds/quarantine.ts'
@@ -6,6 +7,7 @@ import { openBuilder } from '#src/builder/session.ts'
 import type { BuilderRef } from '#src/builder/types.ts'
 import { gather, newLease, testContext } from '#test/contract/cloud.ts'
 import { eventually } from '#test/servers/sshd.ts'
+import { startTcpProxy } from '#test/servers/tcp-proxy.ts'
 import { type SshFixture, createSshFixture } from './ssh-fixture.ts'
 
 interface Asked {
@@ -65,6 +67,15 @@ describe('several hosts', () => {
     for (const { leaseId } of [first, second]) await cloud.builders!.release(leaseId, testContext())
   })
 
+  test('one that is no longer in the configuration keeps its slot until the lease is over, which is told', async () => {
+    await using fixture = await createSshFixture({ count: 2 })
+    const { leaseId, machine, address } = await acquire(fixture, await fixture.open())
+    const others = fixture.hosts.filter(({ port }) => port !== address.port)
+    const ctx = testContext()
+    await (await fixture.openWith({ hosts: others })).builders!.release(leaseId, ctx)
+    expect(ctx.told.join('\n')).toContain(`does not name ${machine} any more: what ${leaseId} has there`)
+  })
+
   test('one with another host key is never logged in to, and the others do the work', async () => {
     await using fixture = await createSshFixture({ count: 2 })
     const [changed, other] = fixture.hosts
@@ -111,7 +122,8 @@ describe('a host', () => {
     const [host] = fixture.hosts
     const cloud = await fixture.open()
     await host!.run('rm /usr/local/sbin/podman')
-    await host!.lie('date', 'real -d "1 hour" "$@"')
+    // An hour, and the time that the look itself takes.
+    await host!.lie('date', 'real -d "1 hour 20 seconds" "$@"')
     await expect(acquire(fixture, cloud)).rejects.toMatchObject({
       code: 'host-unfit',
       class: 'capacity',
@@ -163,6 +175,70 @@ describe('a host', () => {
       code: 'host-login-refused',
       hint: expect.stringContaining('ssh-copy-id'),
     })
+  })
+
+  test('that refuses the key is not asked again and again, as an attacker would do it', async () => {
+    await using fixture = await createSshFixture()
+    const [host] = fixture.hosts
+    await using proxy = await startTcpProxy(host!.port)
+    const hosts = [{ ...host!, port: proxy.port }]
+    const cloud = await fixture.openWith({ hosts, pace: { connectLimitMs: 20_000 } })
+    await host!.run('rm /root/.ssh/authorized_keys')
+    await expect(acquire(fixture, cloud)).rejects.toMatchObject({
+      code: 'host-login-refused',
+      message: expect.stringMatching(/: All configured authentication methods failed$/),
+    })
+    expect(proxy.accepted).toBe(1)
+  })
+
+  test('that gets to taking a slot when the lease was given back already takes none', async () => {
+    await using fixture = await createSshFixture()
+    const [host] = fixture.hosts
+    const cloud = await fixture.open()
+    await host!.lie(
+      'flock',
+      `if [ "$*" = "-w 50 9" ] && mkdir /etc/late 2>/dev/null; then
+         echo $PPID >/etc/late/taker
+         while [ ! -e /etc/late/go ]; do sleep 0.05; done
+       fi
+       real "$@"`,
+    )
+    const stop = new AbortController()
+    const lease = newLease(fixture.owner, 'x86_64')
+    const ctx = { ...testContext(), signal: stop.signal }
+    const stopped = expect(acquire(fixture, cloud, { lease, ctx })).rejects.toThrow('somebody stopped it')
+    await eventually('the taking', async () => (await host!.run('cat /etc/late/* || :')) !== '')
+    stop.abort(new Error('somebody stopped it'))
+    await stopped
+    await cloud.builders!.release(lease.id, testContext())
+    await host!.run('touch /etc/late/go')
+    const taking = 'taker=$(cat /etc/late/taker); [ ! -e /proc/$taker ] || echo yes'
+    await eventually('the end of the taking', async () => (await host!.run(taking)) === '')
+    expect(await host!.run('ls -A /var/lib/image-factory')).toBe('lock')
+    await expect(acquire(fixture, cloud, { lease })).rejects.toMatchObject({ code: 'lease-over' })
+    const { leaseId } = await acquire(fixture, cloud)
+    await cloud.builders!.release(leaseId, testContext())
+  })
+
+  test('keeps what is called a lease and cannot be read, which takes a slot', async () => {
+    await using fixture = await createSshFixture()
+    const [host] = fixture.hosts
+    const strange = '/var/lib/image-factory/strange'
+    await host!.run(`mkdir -p ${strange}; echo mine >${strange}/lease`)
+    await expect(acquire(fixture, await fixture.open())).rejects.toMatchObject({ code: 'no-slot-free' })
+    expect(await host!.run(`cat ${strange}/lease`)).toBe('mine')
+  })
+
+  test('does what it is asked for, and its failure is told, also where that cannot be noted down', async () => {
+    await using fixture = await createSshFixture()
+    const cloud = await fixture.open()
+    await writeFile(join(fixture.stateDirectory, 'clouds', 'standing', 'quarantine'), '')
+    const { leaseId } = await acquire(fixture, cloud)
+    await cloud.builders!.release(leaseId, testContext())
+    await fixture.hosts[0]!.die()
+    const ctx = testContext()
+    await expect(acquire(fixture, cloud, { ctx })).rejects.toMatchObject({ code: 'host-unreachable' })
+    expect(ctx.told.join('\n')).toContain('could not be noted down')
   })
 
   test('that is full of another factory says whose it is, after waiting as long as it was told', async () => {
@@ -336,7 +412,25 @@ describe('a host that does not answer', () => {
     expect(second.address.port).not.toBe(first.address.port)
     await host.boot()
     expect((await find(cloud, fixture.owner)).map(({ leaseId }) => leaseId)).toEqual([lease.id, lease.id])
+    // The build is on the second one, although the first would be chosen again.
+    expect(await acquire(fixture, cloud, { lease })).toEqual(second)
     await cloud.builders!.release(lease.id, testContext())
+    expect(await find(cloud, fixture.owner)).toEqual([])
+  })
+
+  test('at once when its slot is given back is dialled again until it does, and nothing is told as failed', async () => {
+    await using fixture = await createSshFixture()
+    const [host] = fixture.hosts
+    await using proxy = await startTcpProxy(host!.port)
+    const pace = { connectLimitMs: 30_000, greetingLimitMs: 1_000 }
+    const cloud = await fixture.openWith({ hosts: [{ ...host!, port: proxy.port }], pace })
+    const { leaseId } = await acquire(fixture, cloud)
+    proxy.blackHole()
+    const before = proxy.accepted
+    const released = cloud.builders!.release(leaseId, testContext())
+    await eventually('the third connection', () => proxy.accepted >= before + 3)
+    proxy.pass()
+    await released
     expect(await find(cloud, fixture.owner)).toEqual([])
   })
 })

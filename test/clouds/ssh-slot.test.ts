@@ -299,4 +299,76 @@ describe('a slot', () => {
     await cloud.builders!.release(lease.id, testContext())
     await expectNothingMore(fixture, before)
   })
+
+  test('kills its own first process and no other that has got its number', async () => {
+    const cloud = await fixture.open()
+    const [host] = fixture.hosts
+    const { builder, lease } = await rent(fixture, cloud)
+    await builder[Symbol.asyncDispose]()
+    const other = await host!.run('setsid sleep 555 </dev/null >/dev/null 2>&1 & echo $!')
+    await host!.run(`sed -i 's/^[0-9]*/${other}/' /var/lib/image-factory/${lease.id}/init`)
+    await cloud.builders!.release(lease.id, testContext())
+    expect(await host!.run('ls -A /var/lib/image-factory')).toBe('lock')
+    await host!.run(`kill ${other}`)
+  })
+
+  test('whose keeper comes too late, when somebody else has made the slot anew, has one keeper', async () => {
+    const cloud = await fixture.open()
+    const [host] = fixture.hosts
+    const lease = newLease(fixture.owner, 'x86_64')
+    const spec = { ...fixture.spec, access: await fixture.accessOf(lease.id) }
+    const acquire = () => cloud.builders!.acquire(spec, lease, testContext())
+    await host!.lie(
+      'flock',
+      `if [ "$*" = "-w 10 8" ] && mkdir /etc/late 2>/dev/null; then
+         echo $PPID >/etc/late/keeper
+         while [ ! -e /etc/late/go ]; do sleep 0.05; done
+       fi
+       real "$@"`,
+    )
+    const first = acquire().catch(() => undefined)
+    await eventually('the first keeper', async () => (await host!.run('cat /etc/late/* || :')) !== '')
+    // Whoever waits for the keeper holds the lock, and is the only one.
+    const kill = `for each in /proc/[0-9]*; do
+      [ "$each/fd/9" -ef /var/lib/image-factory/lock ] && kill -KILL \${each#/proc/}
+    done || :`
+    await host!.run(kill)
+    await first
+    await acquire()
+    await host!.run('touch /etc/late/go')
+    const late = 'keeper=$(cat /etc/late/keeper); [ ! -e /proc/$keeper ] || echo yes'
+    await eventually('the end of the late one', async () => (await host!.run(late)) === '')
+    await host!.tellTruth('flock')
+    await host!.run('rm -r /etc/late')
+    await cloud.builders!.release(lease.id, testContext())
+    expect(await host!.run('ls -A /var/lib/image-factory')).toBe('lock')
+  })
+
+  test('that ends while keys cannot be written leaves those that are there, and is given back when they can', async () => {
+    const cloud = await fixture.open()
+    const [host] = fixture.hosts
+    const { builder, lease } = await rent(fixture, cloud, 4_000)
+    await builder[Symbol.asyncDispose]()
+    await host!.run(`
+      cp -a /root/.ssh /root/kept
+      mount -t tmpfs -o mode=0700,size=8k tmpfs /root/.ssh
+      cp -a /root/kept/. /root/.ssh
+      head -c 8192 /dev/zero >/root/.ssh/full 2>/dev/null || :`)
+    const keys = () => host!.run('cat /root/.ssh/authorized_keys')
+    const before = await keys()
+    expect(before).toContain(lease.id)
+    const find = () => gather(cloud.builders!.find(fixture.owner, testContext()))
+    await eventually('the end of the lease', async () => (await find())[0]?.state === 'over')
+    expect(await keys()).toBe(before)
+    const refused = cloud.builders!.release(lease.id, testContext())
+    await expect(refused).rejects.toMatchObject({ class: 'disk-full' })
+    expect(await host!.run(`ls -A /root/.ssh /var/lib/image-factory/${lease.id}/files 2>&1 || :`)).toMatch(
+      /^ls: .*files': No such file[^]*authorized_keys\nfull$/,
+    )
+    await host!.run('rm /root/.ssh/full')
+    await cloud.builders!.release(lease.id, testContext())
+    expect(await keys()).toBe(before.split('\n').slice(0, 1).join('\n'))
+    await host!.run('umount /root/.ssh; rm -r /root/kept; sed -i "/ lease /d" /root/.ssh/authorized_keys')
+    expect(await host!.run('ls -A /var/lib/image-factory')).toBe('lock')
+  })
 })

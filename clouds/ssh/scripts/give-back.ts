@@ -15,23 +15,25 @@ answer() {
   exit 0
 }
 [ -d "$directory" ] || answer gone
-exec 9>"$directory/lock"
+exec 9>>"$directory/lock"
 flock -w 50 9 || answer busy
 rm -rf -- "$directory/.part-$id" "$directory/.gone-$id"
-if [ ! -e "$dir/lease" ] || [ "$(value "$id" owner)" != "$owner" ]; then answer gone; fi
-write_key "$id"
-touch "$dir/ending"
-if kept "$id" && read -r process space 2>/dev/null <"$dir/init" &&
-  [ "$(readlink "/proc/$process/ns/pid")" = "$space" ]; then
-  kill -KILL "$process" || :
-fi
+if [ -e "$dir/lease" ] && [ "$(value "$id" owner)" != "$owner" ]; then answer gone; fi
+# On a full disk none of these can be written, and nothing makes room but what follows.
+give_up "$id" || :
+[ -e "$dir/lease" ] || answer gone
+write_key "$id" || :
+touch "$dir/ending" || :
+if kept "$id"; then kill_slot "$id"; fi
 exec 8>>"$dir/alive"
 # Its keeper needs the lock to end.
 flock -u 9
 flock -w "$patience" 8 || answer busy
 flock -w 50 9 || answer busy
-# Emptied by its keeper meanwhile, and perhaps taken again.
+# Emptied by its keeper meanwhile.
 [ "$dir/alive" -ef /proc/self/fd/8 ] || answer gone
+remove_files "$id"
+write_key "$id"
 empty_slot "$id"
 answer gone
 `

@@ -14,6 +14,8 @@ dir=$directory/$id
 ${library}
 exec 8>"$dir/alive"
 flock -w 10 8 || exit 0
+# It came too late: somebody took the slot for one without a keeper.
+[ "$dir/alive" -ef /proc/self/fd/8 ] || exit 0
 cd /
 mkfifo "$dir/lives"
 exec 7<>"$dir/lives"
@@ -62,11 +64,12 @@ touch "$dir/ending"
 # Without its keeper a slot ends by itself, also one that nobody can enter yet.
 exec 7>&-
 rm -f "$dir/lives"
-read -r process _ 2>/dev/null <"$dir/init" && kill -KILL "$process" 2>/dev/null
+kill_slot "$id"
 wait "$holder" 2>/dev/null
+remove_files "$id"
 (
   flock 9
   write_key "$id"
-) 9>"$directory/lock"
+) 9>>"$directory/lock" || exit
 empty_slot "$id"
 `

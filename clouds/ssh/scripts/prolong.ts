@@ -15,7 +15,7 @@ answer() {
   exit 0
 }
 [ -d "$directory" ] || answer gone
-exec 9>"$directory/lock"
+exec 9>>"$directory/lock"
 flock -w 50 9 || answer busy
 if [ ! -e "$dir/lease" ] || [ "$(value "$id" owner)" != "$owner" ]; then answer gone; fi
 if ! kept "$id" || [ -e "$dir/ending" ]; then answer gone; fi

@@ -3,8 +3,8 @@ import { library, program } from './library.ts'
 /**
  * Takes a slot for a lease, once. Arguments: directory, lease id, user, file of keys, owner, slots of the host, bytes that must
  * be free, seconds that the lease lasts, seconds between two looks of the keeper, and as the rest the lease file and the
- * programs `keeper`, `slot` and `enter`. Last line: `ready`, `full`, `room FREE`, `busy` (ask again), `foreign`, or
- * `failed WORDS`. Before it stands a survey where that explains the answer.
+ * programs `keeper`, `slot` and `enter`. Last line: `ready`, `full`, `room FREE`, `busy` (ask again), `foreign`,
+ * `over` (it was given back before), or `failed WORDS`. Before it stands a survey where that explains the answer.
  */
 export const takeScript = program`
 set -euo pipefail
@@ -18,14 +18,16 @@ answer() {
   exit 0
 }
 mkdir -p -- "$directory"
-exec 9>"$directory/lock"
+exec 9>>"$directory/lock"
 flock -w 50 9 || answer busy
+if given_up "$id"; then answer over; fi
 rm -rf -- "$directory"/.part-* "$directory"/.gone-*
 
 # What was cut off has no keeper; whoever is still within its time may want to look at it, and keeps its slot.
 clear_away() {
   (
-    flock -n 8 || exit 0
+    flock -w 5 8 || exit 0
+    remove_files "$1"
     write_key "$1"
     empty_slot "$1"
   ) 8>>"$directory/$1/alive"
@@ -33,7 +35,8 @@ clear_away() {
 taken=0
 for other in $(leases); do
   [ "$other" != "$id" ] || continue
-  end=$(date -d "$(value "$other" expires)" +%s 2>/dev/null || echo 99999999999)
+  # For date, nothing is the midnight before.
+  end=$(date -d "$(value "$other" expires | grep . || echo never)" +%s 2>/dev/null || echo 99999999999)
   if ! kept "$other" && [ "$(date +%s)" -gt $((end + 60)) ]; then clear_away "$other"; fi
   [ ! -e "$directory/$other/lease" ] || taken=$((taken + 1))
 done
