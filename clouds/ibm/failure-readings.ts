@@ -18,6 +18,15 @@ export const unreadable: Reading = {
 const readings: readonly [(status: number, code: string) => boolean, Reading][] = [
   [(_, code) => /^(BXNIM0(415|410|413|407)E)$/.test(code), credentials],
   [(status) => status === 401, credentials],
+  // Before quotas: the limit that such an answer speaks of is one of calls.
+  [
+    (status) => status === 429,
+    {
+      code: 'ibm-throttled',
+      class: 'infra',
+      hint: 'IBM Cloud asks for fewer calls; it was tried again for a while. Run the same command again later.',
+    },
+  ],
   [
     (_, code) => /quota|limit_exceeded/i.test(code),
     {
@@ -40,14 +49,6 @@ const readings: readonly [(status: number, code: string) => boolean, Reading][] 
       code: 'ibm-permission',
       class: 'permission',
       hint: 'Run factory doctor; docs/clouds/ibm.md lists the rights that the API key needs.',
-    },
-  ],
-  [
-    (status) => status === 429,
-    {
-      code: 'ibm-throttled',
-      class: 'infra',
-      hint: 'IBM Cloud asks for fewer calls; it was tried again for a while. Run the same command again later.',
     },
   ],
   [

@@ -6,6 +6,8 @@ export type Marks = Readonly<Record<string, string>>
 const prefix = 'factory-'
 /** https://cloud.ibm.com/docs/account?topic=account-tag: letters of one case, digits, spaces, `_-.` and one colon. */
 const longestTag = 128
+/** A tag with a colon has something on both sides of it; no escaped text is this. */
+const nothing = '_'
 
 export function leaseMarks({ id, owner, release, arch, expires }: Lease): Marks {
   return { owner, release, arch, lease: id, expires }
@@ -15,7 +17,7 @@ export function leaseMarks({ id, owner, release, arch, expires }: Lease): Marks 
 export function tagsOf(marks: Marks, own: readonly string[] = []): string[] {
   const ours = Object.entries(marks).flatMap(([name, value]) => {
     const room = longestTag - prefix.length - name.length - '.99:'.length
-    const pieces = escaped(value).match(new RegExp(`.{1,${room}}`, 'g')) ?? ['']
+    const pieces = escaped(value).match(new RegExp(`.{1,${room}}`, 'g')) ?? [nothing]
     return pieces.map((piece, index) => `${keyOf(name, index)}:${piece}`)
   })
   return [...ours, ...own]
@@ -31,7 +33,8 @@ export function marksOf(tags: readonly string[]): Partial<Marks> {
     known[Number(number) - 1] = piece
     pieces.set(name, known)
   }
-  return Object.fromEntries([...pieces].map(([name, all]) => [name, unescaped(all.join(''))]))
+  const valueOf = (text: string) => (text === nothing ? '' : unescaped(text))
+  return Object.fromEntries([...pieces].map(([name, all]) => [name, valueOf(all.join(''))]))
 }
 
 /** Text in the characters that names of tags and objects have in common; `__` is never in it. */

@@ -30,6 +30,17 @@ export async function attachMarks(
   marks: Marks,
   ctx: Context,
 ): Promise<void> {
+  await writeMarks(settings, crns, marks, ctx)
+  await seeMarks(settings, crns, marks, attachLimitMs, ctx)
+}
+
+/** Returns when the service has taken the marks; it shows them a while later. */
+export async function writeMarks(
+  settings: IbmSettings,
+  crns: readonly string[],
+  marks: Marks,
+  ctx: Context,
+): Promise<void> {
   const tag_names = tagsOf(marks, settings.configuration.tags)
   await until(`marking ${crns.join(', ')}`, attachLimitMs, ctx, async () => {
     const answer = await settings.call(
@@ -51,8 +62,18 @@ export async function attachMarks(
     const done = answer?.results.filter(({ is_error: isError }) => !isError) ?? []
     return done.length === crns.length ? true : undefined
   })
+}
+
+/** Waits until the marks are shown. */
+export async function seeMarks(
+  settings: IbmSettings,
+  crns: readonly string[],
+  marks: Marks,
+  limitMs: number,
+  ctx: Context,
+): Promise<void> {
   for (const crn of crns) {
-    await until(`seeing the marks of ${crn}`, attachLimitMs, ctx, async () => {
+    await until(`seeing the marks of ${crn}`, limitMs, ctx, async () => {
       const seen = await readMarks(settings, crn, ctx)
       return Object.entries(marks).every(([name, value]) => seen[name] === value) ? true : undefined
     })

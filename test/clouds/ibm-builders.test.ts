@@ -5,6 +5,7 @@ import { marksOf } from '#clouds/ibm/marks.ts'
 import { createBuilderPool } from '#clouds/ibm/builders/pool.ts'
 import type { BuilderPool, Image, Lease } from '#clouds/types.ts'
 import { gather } from '#test/contract/cloud.ts'
+import { stalled } from '#test/servers/aws-front/effects.ts'
 import { mainRegion, otherRegion } from './ibm-fixture.ts'
 import { hasty, ibmForTests } from './ibm-tests.ts'
 
@@ -62,7 +63,7 @@ describe('renting', () => {
     expect(instance!.request.userData).toContain(spec.access.authorizedKey)
     await (await pool()).release(id, hasty())
     expectNothingLeft()
-    expect([...world().tagNames].filter((name) => /^factory-(lease|expires)/.test(name))).toEqual([])
+    expect([...world().tagNames].filter((name) => /^factory-(lease|expires|release)/.test(name))).toEqual([])
   })
 
   test('names fit whatever the lease is called', async () => {
@@ -136,6 +137,50 @@ describe('renting', () => {
     const [address, ...others] = [...world().addresses.values()]
     expect(others).toEqual([])
     expect(address!.target).toBe(world().instances.get(second.machine)!.interfaceId)
+    await (await pool()).release(lease.id, hasty())
+    expectNothingLeft()
+  })
+
+  test('volumes that outlived their machine make room for the next one', async () => {
+    const lease = ibm.ibm.newLease()
+    const first = await (await pool()).acquire(ibm.ibm.spec, lease, hasty())
+    for (const volume of world().volumes.values()) volume.attachment = undefined
+    world().instances.delete(first.machine)
+    const second = await (await pool()).acquire(ibm.ibm.spec, lease, hasty())
+    expect([...world().instances.keys()]).toEqual([second.machine])
+    expect(world().volumes.size).toBe(2)
+    await (await pool()).release(lease.id, hasty())
+    expectNothingLeft()
+  })
+
+  test('an address that has failed is given back for another one', async () => {
+    const lease = ibm.ibm.newLease()
+    await (await pool()).acquire(ibm.ibm.spec, lease, hasty())
+    const [broken] = [...world().addresses.values()]
+    broken!.hasFailed = true
+    const { address } = await (await pool()).acquire(ibm.ibm.spec, lease, hasty())
+    const [now, ...others] = [...world().addresses.values()]
+    expect(others).toEqual([])
+    expect(now!.id).not.toBe(broken!.id)
+    expect(address.host).toBe(now!.address)
+    await (await pool()).release(lease.id, hasty())
+    expectNothingLeft()
+  })
+
+  test('a machine that was asked for before a kill and finds no place leads to the next way, too', async () => {
+    ibm.ibm.double.settings.noCapacity = [{ zone: `${mainRegion}-1` }]
+    const lease = ibm.ibm.newLease()
+    const fault = ibm.ibm.double.inject({ action: 'GetInstance', times: 1, effect: stalled() })
+    const killed = new AbortController()
+    const acquiring = (await pool()).acquire(ibm.ibm.spec, lease, { ...hasty(), signal: killed.signal })
+    acquiring.catch(() => {})
+    await fault.happened
+    killed.abort(new Error('killed'))
+    await expect(acquiring).rejects.toThrow('killed')
+    fault.remove()
+    const rented = await (await pool()).acquire(ibm.ibm.spec, lease, hasty())
+    expect(world().instances.get(rented.machine)!.request.zone).toBe(`${mainRegion}-2`)
+    expect(world().instances.size).toBe(1)
     await (await pool()).release(lease.id, hasty())
     expectNothingLeft()
   })
@@ -265,6 +310,50 @@ test('a prolonged lease leaves no end of earlier days in the list of tags', asyn
   expect(known).toHaveLength(1)
   await (await pool()).prolong(lease.id, ends[0]!, hasty())
   expect([...world().tagNames].filter((name) => name.startsWith('factory-expires'))).toEqual(known)
+  await (await pool()).release(lease.id, hasty())
+})
+
+test('a machine that is taken up again keeps the end that it was prolonged to', async () => {
+  const lease = ibm.ibm.newLease()
+  await (await pool()).acquire(ibm.ibm.spec, lease, hasty())
+  const later = new Date(Date.now() + 9 * 3_600_000).toISOString()
+  await (await pool()).prolong(lease.id, later, hasty())
+  await (await pool()).acquire(ibm.ibm.spec, lease, hasty())
+  for (const { kind, expires } of await gather((await pool()).find(ibm.ibm.owner, hasty())))
+    expect(expires, kind).toBe(later)
+  await (await pool()).release(lease.id, hasty())
+})
+
+test('a heartbeat does not wait for what is being deleted', async () => {
+  const lease = ibm.ibm.newLease()
+  await (await pool()).acquire(ibm.ibm.spec, lease, hasty())
+  const [address] = [...world().addresses.values()]
+  address!.deleting = 100
+  world().tags.delete(address!.crn)
+  const later = new Date(Date.now() + 9 * 3_600_000).toISOString()
+  const ctx = { ...hasty(), signal: AbortSignal.timeout(10_000) }
+  await (await pool()).prolong(lease.id, later, ctx)
+  address!.deleting = 0
+  await (await pool()).release(lease.id, hasty())
+  expectNothingLeft()
+})
+
+test('a heartbeat counts when its end was taken, however long the service shows the one before', async () => {
+  const lease = ibm.ibm.newLease()
+  await (await pool()).acquire(ibm.ibm.spec, lease, hasty())
+  ibm.ibm.double.settings.tagLag.read = 1_000_000
+  let elapsedMs = 0
+  const ctx = {
+    ...hasty(),
+    now: () => elapsedMs,
+    sleep: async (ms: number) => void (elapsedMs += ms),
+  }
+  const later = new Date(Date.now() + 9 * 3_600_000).toISOString()
+  await (await pool()).prolong(lease.id, later, ctx)
+  // The engine gives a heartbeat a minute.
+  expect(elapsedMs).toBeLessThan(60_000)
+  const [machine] = [...world().instances.values()]
+  expect(marksOf([...world().tags.get(machine!.crn)!.tags])['expires']).toBe(later)
   await (await pool()).release(lease.id, hasty())
 })
 

@@ -138,6 +138,13 @@ test('the rights that are needed are commands to paste, and asked of nobody', as
   expect(lines).toContain(
     "ibmcloud iam service-policy-create factory --service-name is --roles Editor --resource-group-name 'copr'",
   )
+  // The CLI takes names of groups as a scope, and ids alone where the group itself is meant.
+  expect(lines).toContain(
+    `ibmcloud iam service-policy-create factory --resource-type resource-group --resource "$(ibmcloud resource group 'copr' --id)" --roles Viewer`,
+  )
+  const byId = (await ibm.ibm.open({ resourceGroup: 'b'.repeat(32) })).policy!()
+  expect(byId).toContain(`--resource-group-id '${'b'.repeat(32)}'`)
+  expect(byId).toContain(`--resource ${'b'.repeat(32)} --roles Viewer`)
   expect(lines.at(-1)).toContain('authorization-policy-create is cloud-object-storage Reader')
   expect(ibm.ibm.double.requests).toEqual([])
 })

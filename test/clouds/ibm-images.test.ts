@@ -4,7 +4,7 @@ import { marksOf } from '#clouds/ibm/marks.ts'
 import { imageName } from '#clouds/ibm/names.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import { gather } from '#test/contract/cloud.ts'
-import { serverError, stalled } from '#test/servers/aws-front/effects.ts'
+import { refusedWith, serverError, stalled } from '#test/servers/aws-front/effects.ts'
 import { hasty, ibmForTests } from './ibm-tests.ts'
 import { mainRegion, otherRegion } from './ibm-fixture.ts'
 
@@ -159,11 +159,52 @@ describe('a publish that cannot become an image', () => {
     expect(ibm.ibm.cos.requests.filter(({ action }) => action === 'UploadPart')).toEqual([])
   })
 
+  test('is tried again when somebody else was done with the same disk and has removed it', async () => {
+    const artifact = await small()
+    const effect = refusedWith({ code: 'cos_not_found', message: 'not found', status: 400 })
+    const fault = ibm.ibm.double.inject({ action: 'CreateImage', times: 1, effect })
+    expect(await refused(artifact)).toMatchObject({ code: 'ibm-upload-gone', class: 'infra' })
+    fault.remove()
+    await ibm.publish(artifact)
+    await ibm.expectOnlyImage(artifact)
+  })
+
   test('says that a quota is used up', async () => {
     ibm.ibm.double.settings.quotas.images = 0
     expect(await refused(await small())).toMatchObject({ code: 'ibm-quota', class: 'quota' })
     expect(await ibm.ibm.inBucket()).toEqual([])
   })
+})
+
+test('an image of a container that was taken as it is has an empty identity', async () => {
+  const artifact = await small()
+  const named = await ibm.keyOf(artifact)
+  const key = { ...named, origin: { ...named.origin, identity: '' } }
+  const made = await (await ibm.images()).publish(artifact, key, hasty())
+  expect(made.origin).toEqual(key.origin)
+  await ibm.expectOnlyImage(artifact)
+})
+
+test('an image whose marks are taken off while it is imported gets them again', async () => {
+  const artifact = await small()
+  let looks = 0
+  const fault = ibm.ibm.double.inject({
+    action: 'GetImage',
+    when: () => {
+      looks += 1
+      if (looks === 3)
+        for (const known of ibm.ibm.double.world.tags.values()) {
+          known.tags.clear()
+          known.shown.clear()
+        }
+      return false
+    },
+    effect: stalled(),
+  })
+  await ibm.publish(artifact)
+  fault.remove()
+  expect(ibm.ibm.double.calls('AttachTag').length).toBeGreaterThan(2)
+  await ibm.expectOnlyImage(artifact)
 })
 
 describe('what is asked before anything is built', () => {
@@ -172,6 +213,12 @@ describe('what is asked before anything is built', () => {
     expect(store.takes('s390x', 'qcow2')).toEqual({ ok: true })
     expect(store.takes('x86_64', 'raw')).toMatchObject({ ok: false, hint: 'Write `format: qcow2`.' })
     expect(store.takes('aarch64', 'qcow2')).toMatchObject({ ok: false })
+    const half = await ibm.images({ operatingSystem: { x86_64: 'red-9-amd64-byol' } })
+    expect(half.takes('x86_64', 'qcow2')).toEqual({ ok: true })
+    expect(half.takes('s390x', 'qcow2')).toMatchObject({
+      ok: false,
+      hint: expect.stringContaining('clouds.test.operatingSystem.s390x'),
+    })
     const need = { virtualBytes: 251e9, storedBytes: 1 }
     await expect(store.check(mainRegion, need, hasty())).rejects.toMatchObject({
       code: 'ibm-image-too-large',
@@ -227,6 +274,32 @@ describe('a publish that is killed', () => {
     expect(
       [...ibm.ibm.double.world.images.values()].filter(({ visibility }) => visibility === 'private'),
     ).toEqual([])
+  })
+
+  test('keeps its parts when somebody has gone on with them since they were found', async () => {
+    const artifact = await ibm.ibm.newArtifact()
+    await ibm.ibm.killPublish(artifact, await ibm.keyOf(artifact), 1)
+    const [upload] = await ibm.leftovers()
+    const store = await ibm.images()
+    const foundEarlier = new Date(Date.parse(upload!.expires!) - 60_000).toISOString()
+    await store.discard({ ...upload!, expires: foundEarlier }, hasty())
+    expect(await ibm.ibm.inBucket()).toHaveLength(1)
+    await store.discard(upload!, hasty())
+    expect(await ibm.ibm.inBucket()).toEqual([])
+  })
+
+  test('is found in the bucket, too, while VPC does not answer', async () => {
+    const artifact = await small()
+    const fault = ibm.ibm.double.inject({ action: 'CreateImage', times: 1, effect: stalled() })
+    await ibm.ibm.killPublish(artifact, await ibm.keyOf(artifact), fault.happened)
+    fault.remove()
+    ibm.ibm.double.settings.denied = ['ListImages']
+    const found: string[] = []
+    const look = async () => {
+      for await (const { id } of (await ibm.images()).leftovers(ibm.ibm.owner, hasty())) found.push(id)
+    }
+    await expect(look()).rejects.toMatchObject({ code: 'ibm-permission' })
+    expect(found).toEqual([expect.stringContaining('cos://')])
   })
 
   test('while parts are on their way sends only the others', async () => {

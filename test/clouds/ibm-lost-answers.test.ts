@@ -65,6 +65,11 @@ describe('a publish', () => {
     expect(await publishThrough('cos', { action: 'UploadPart', times: 2, effect })).toBe(2)
   })
 
+  test('goes on when somebody else sends the same parts at the same time', async () => {
+    const effect = refusedWith({ code: 'InvalidPart', message: 'The part has another tag', status: 400 })
+    expect(await publishThrough('cos', { action: 'CompleteMultipartUpload', times: 1, effect })).toBe(1)
+  })
+
   test('asks for a new token when the old one is refused in the middle', async () => {
     const artifact = await ibm.ibm.newArtifact(8 * MiB)
     let ended = false
@@ -136,6 +141,25 @@ describe('a request for a machine', () => {
 
   test.each(making)('goes on when %s is refused for a while', async (action) => {
     expect((await rentThrough({ action, times: 1, effect: tooMany })).count).toBe(1)
+  })
+
+  test('whose address has to be bound anew goes on when the answer to that is lost', async () => {
+    const { spec } = ibm.ibm
+    const lease = ibm.ibm.newLease()
+    const pool = (await ibm.ibm.open()).builders!
+    const first = await pool.acquire(spec, lease, hasty())
+    ibm.ibm.double.powerOff(first.machine)
+    const fault = ibm.ibm.double.inject({ action: 'UpdateFloatingIp', times: 1, effect: lostAnswer() })
+    const second = await pool.acquire(spec, lease, hasty())
+    expect(fault.count).toBe(1)
+    const [address] = [...ibm.ibm.double.world.addresses.values()]
+    expect(address!.target).toBe(ibm.ibm.double.world.instances.get(second.machine)!.interfaceId)
+    await pool.release(lease.id, hasty())
+  })
+
+  test('that is one of too many is repeated, whatever limit the answer speaks of', async () => {
+    const effect = refusedWith({ code: 'rate_limit_exceeded', message: 'slow down', status: 429 })
+    expect((await rentThrough({ action: 'CreateFloatingIp', times: 1, effect })).count).toBe(1)
   })
 
   test('is repeated under its name when IBM failed before it did anything', async () => {

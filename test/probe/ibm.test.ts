@@ -4,14 +4,13 @@ import { execa } from 'execa'
 import { stringify } from 'yaml'
 import { expect, test } from 'vitest'
 import { ibmForTests } from '#test/clouds/ibm-tests.ts'
+import { stalled } from '#test/servers/aws-front/effects.ts'
 import { writeSmallDisk } from './small-disk.ts'
 
 const ibm = ibmForTests()
 
-async function probe(
-  change: object = {},
-): Promise<{ exitCode: number | undefined; all: string | undefined }> {
-  const { prices: _, ...cloud } = ibm.ibm.configuration(change)
+async function writtenConfiguration(): Promise<string> {
+  const { prices: _, ...cloud } = ibm.ibm.configuration()
   const file = join(ibm.ibm.directory, 'factory.yaml')
   const image = { name: 'probe', ref: `quay.io/example/probe@sha256:${'a'.repeat(64)}` }
   const written = {
@@ -22,9 +21,23 @@ async function probe(
     publish: [{ to: 'z', arch: ['x86_64'], format: 'qcow2' }],
   }
   await writeFile(file, stringify(JSON.parse(JSON.stringify(written))))
+  return file
+}
+
+function start(file: string) {
   const program = new URL('ibm.ts', import.meta.url).pathname
-  const { exitCode, all } = await execa(process.execPath, [program, '-c', file], { reject: false, all: true })
+  return execa(process.execPath, [program, '-c', file], { reject: false, all: true })
+}
+
+async function probe(): Promise<{ exitCode: number | undefined; all: string | undefined }> {
+  const { exitCode, all } = await start(await writtenConfiguration())
   return { exitCode, all }
+}
+
+async function expectNothingLeft(): Promise<void> {
+  const own = [...ibm.ibm.double.world.images.values()].filter(({ visibility }) => visibility === 'private')
+  expect(own).toEqual([])
+  expect(await ibm.ibm.inBucket()).toEqual([])
 }
 
 test('the probe goes round, says what it does, and leaves nothing', async () => {
@@ -32,9 +45,32 @@ test('the probe goes round, says what it does, and leaves nothing', async () => 
   expect(all).toContain('the round trip is complete, and nothing of it is left')
   expect(exitCode).toBe(0)
   expect(all).not.toContain('an-api-key-for-tests')
-  const own = [...ibm.ibm.double.world.images.values()].filter(({ visibility }) => visibility === 'private')
-  expect(own).toEqual([])
-  expect(await ibm.ibm.inBucket()).toEqual([])
+  await expectNothingLeft()
+})
+
+test('the probe that is stopped removes what it has begun', async () => {
+  const fault = ibm.ibm.double.inject({ action: 'AttachTag', times: 1, effect: stalled() })
+  const probing = start(await writtenConfiguration())
+  await fault.happened
+  probing.kill('SIGINT')
+  const { exitCode, all } = await probing
+  fault.remove()
+  expect(all).toContain('stopped by SIGINT')
+  expect(exitCode).toBe(1)
+  await expectNothingLeft()
+})
+
+test('the probe removes what one before it left that was killed', async () => {
+  const fault = ibm.ibm.double.inject({ action: 'AttachTag', times: 1, effect: stalled() })
+  const probing = start(await writtenConfiguration())
+  await fault.happened
+  probing.kill('SIGKILL')
+  await probing
+  fault.remove()
+  expect(await ibm.ibm.inBucket()).toHaveLength(1)
+  const { exitCode } = await probe()
+  expect(exitCode).toBe(0)
+  await expectNothingLeft()
 })
 
 test('the probe that finds something wrong says what, and sends nothing', async () => {

@@ -6,17 +6,16 @@
  *   npm run probe:ibm -- -c FILE --cloud NAME
  *
  * It runs the doctor, lists what there is, sends an empty disk of 384 KiB to the bucket, imports it as an image, finds it
- * again and removes it. No machine is rented. It costs some requests and an image of 10 GB for some minutes. What was left
- * by an attempt that failed is removed, too, as far as possible; run it again to see.
+ * again and removes it. No machine is rented. It costs some requests and an image of 10 GB for some minutes. What an attempt
+ * leaves that fails or is stopped is removed at its end; what one leaves that is killed, by the next one.
  */
-import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ibmArchitectures } from '#clouds/ibm/config.ts'
 import { openCloud } from '#clouds/index.ts'
-import type { Cloud, ImageKey } from '#clouds/types.ts'
+import type { Cloud, ImageKey, ImageStore } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import { loadConfiguration } from '#src/config/load.ts'
 import type { Context } from '#src/context.ts'
@@ -25,6 +24,7 @@ import { sleep } from '#src/sleep.ts'
 import { writeSmallDisk } from './small-disk.ts'
 
 const limitMs = 2 * 3_600_000
+const cleaningLimitMs = 30 * 60_000
 
 const { values } = parseArgs({
   options: { config: { type: 'string', short: 'c' }, cloud: { type: 'string' } },
@@ -46,10 +46,11 @@ async function main(): Promise<number> {
   if (name === undefined || settings?.kind !== 'ibm')
     throw new Error('the configuration has no cloud of kind ibm')
   const directory = await mkdtemp(join(tmpdir(), 'factory-probe-'))
-  const owner = `probe-${randomBytes(4).toString('hex')}`
+  // Nobody else's, and the same each time: so it is known what an attempt left that was killed.
+  const owner = `probe-${configuration.owner}`
   try {
     const cloud = await openCloud(name, settings, { owner, stateDirectory: directory })
-    const ctx = probeContext()
+    const ctx = probeContext(AbortSignal.any([stopped(), AbortSignal.timeout(limitMs)]))
     if (!(await isHealthy(cloud, ctx))) return 1
     const arch = ibmArchitectures.find((each) => settings.operatingSystem[each] !== undefined)
     if (arch === undefined) throw new Error(`clouds.${name}.operatingSystem names none`)
@@ -76,6 +77,7 @@ async function isHealthy(cloud: Cloud, ctx: Context): Promise<boolean> {
 
 async function roundTrip(cloud: Cloud, artifact: Artifact, key: ImageKey, ctx: Context): Promise<void> {
   const images = cloud.images!
+  await removeAll(images, key.owner)
   try {
     await images.check(
       key.region,
@@ -90,12 +92,39 @@ async function roundTrip(cloud: Cloud, artifact: Artifact, key: ImageKey, ctx: C
     console.log('found again by its content, with its marks')
     await images.remove(image, ctx)
     console.log('removed')
-  } finally {
-    for await (const leftover of images.leftovers(key.owner, ctx)) {
-      console.log(`removing ${leftover.id}, which was left`)
-      await images.discard(leftover, ctx)
-    }
+  } catch (error) {
+    await removeAll(images, key.owner).catch((another: unknown) =>
+      console.error(asFactoryError(another).message),
+    )
+    throw error
   }
+  if ((await removeAll(images, key.owner)) > 0)
+    throw new Error('something of it was left, and is removed now')
+}
+
+/** Removes what this or an earlier attempt has left, and says how much it was. Nobody stops it: what stays costs money. */
+async function removeAll(images: ImageStore, owner: string): Promise<number> {
+  const ctx = probeContext(AbortSignal.timeout(cleaningLimitMs))
+  let count = 0
+  for await (const image of images.list(ctx)) {
+    console.log(`removing ${image.id}, which was left`)
+    await images.remove(image, ctx)
+    count += 1
+  }
+  for await (const leftover of images.leftovers(owner, ctx)) {
+    console.log(`removing ${leftover.id}, which was left`)
+    await images.discard(leftover, ctx)
+    count += 1
+  }
+  return count
+}
+
+/** Aborts when somebody stops the probe; a second time stops it at once. */
+function stopped(): AbortSignal {
+  const stop = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.once(name, () => stop.abort(new Error(`stopped by ${name}`)))
+  return stop.signal
 }
 
 function keyFor(cloud: Cloud, { arch, sha256, format }: Artifact, owner: string): ImageKey {
@@ -104,8 +133,7 @@ function keyFor(cloud: Cloud, { arch, sha256, format }: Artifact, owner: string)
   return { ...place, sha256, format, name: `factory-probe-${arch}`, release: owner, owner, origin }
 }
 
-function probeContext(): Context {
-  const signal = AbortSignal.timeout(limitMs)
+function probeContext(signal: AbortSignal): Context {
   return {
     signal,
     now: Date.now,

@@ -176,7 +176,7 @@ describe('the double is as strict as the real thing says it is', () => {
       })
       return { status: answer.status, said: (await answer.json()) as { results?: { is_error: boolean }[] } }
     }
-    for (const tag of ['a:b:c', 'a,b', 'a/b', 'x'.repeat(129)])
+    for (const tag of ['a:b:c', 'a:', 'a,b', 'a/b', 'x'.repeat(129)])
       expect((await attach(tag)).status, tag).toBe(400)
     expect((await attach('Team:Copr')).said.results![0]!.is_error).toBe(true)
     expect((await attach('Team:Copr')).said.results![0]!.is_error).toBe(false)

@@ -2,15 +2,14 @@ import type { BuilderSpec, Lease } from '#clouds/types.ts'
 import type { Context } from '#src/context.ts'
 import { FactoryError, asFactoryError } from '#src/errors.ts'
 import { isNameTaken } from '../failures.ts'
-import { leaseMarks } from '../marks.ts'
 import { rentedName } from '../names.ts'
 import type { IbmSettings } from '../settings.ts'
-import { attachMarks } from '../tags.ts'
 import { runningMachine } from './await-machine.ts'
-import { endMachine } from './end-machine.ts'
+import { endMachine, freeNames } from './end-machine.ts'
 import { instanceRequest } from './instance-request.ts'
 import { type Instance, createInstance, instanceNamed, lives } from './instances.ts'
 import type { Attempt, LeaseRecord } from './lease-record.ts'
+import { markForLease } from './mark-for-lease.ts'
 
 export interface Asking {
   readonly record: LeaseRecord
@@ -56,7 +55,7 @@ export async function startedMachine(
   ctx: Context,
 ): Promise<Instance> {
   try {
-    await attachMarks(settings, [machine.crn], leaseMarks(lease), ctx)
+    await markForLease(settings, machine.crn, lease, ctx)
     return await runningMachine(settings, region, machine, ctx)
   } catch (error) {
     ctx.signal.throwIfAborted()
@@ -86,7 +85,9 @@ async function ask(
         ctx.log(`${made.id} was started although its answer was lost`)
         return made
       }
-      if (tries === mostTries || failure.class !== 'infra') throw failure
+      if (tries === mostTries) throw failure
+      if (isNameTaken(failure)) await freeNames(settings, region, lease.id, ctx)
+      else if (failure.class !== 'infra') throw failure
       ctx.log(`${failure.message}: once more, under the same name`)
     }
   }

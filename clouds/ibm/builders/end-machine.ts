@@ -1,10 +1,10 @@
 import type { Context } from '#src/context.ts'
 import { asFactoryError } from '#src/errors.ts'
-import { leaseOfName } from '../names.ts'
+import { leaseOfName, rentedName } from '../names.ts'
 import type { IbmSettings } from '../settings.ts'
 import { until } from '../wait.ts'
 import { everyAddress, releaseAddress } from './addresses.ts'
-import { type Instance, deleteInstance, instanceById } from './instances.ts'
+import { type Instance, deleteInstance, instanceById, instanceNamed, lives } from './instances.ts'
 import { type Volume, deleteVolume, everyVolume } from './volumes.ts'
 
 /** A machine that is being made can be deleted only when that has ended. */
@@ -45,6 +45,22 @@ export async function removeVolumes(
   })
 }
 
+/**
+ * Ends what holds the names of a lease without being a machine to work on: one that has ended, or volumes that outlived
+ * theirs. A machine that lives stays.
+ */
+export async function freeNames(
+  settings: IbmSettings,
+  region: string,
+  leaseId: string,
+  ctx: Context,
+): Promise<void> {
+  const name = rentedName('machine', leaseId, settings.owner)
+  const machine = await instanceNamed(settings, region, name, ctx)
+  if (!machine) await removeVolumes(settings, region, leaseId, ctx)
+  else if (!lives(machine)) await endMachine(settings, region, leaseId, machine, ctx)
+}
+
 /** Gives back the addresses of a lease and waits until they are gone. */
 export async function removeAddresses(
   settings: IbmSettings,
@@ -66,7 +82,7 @@ function isFree({ status, attachment_state: state }: Volume): boolean {
 }
 
 /** What VPC is at work with is asked for again. */
-async function unlessBusy(ask: () => Promise<void>): Promise<void> {
+export async function unlessBusy(ask: () => Promise<void>): Promise<void> {
   try {
     await ask()
   } catch (error) {

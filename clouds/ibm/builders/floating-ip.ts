@@ -1,16 +1,15 @@
 import type { Lease } from '#clouds/types.ts'
 import type { Context } from '#src/context.ts'
-import { asFactoryError } from '#src/errors.ts'
+import { FactoryError, asFactoryError } from '#src/errors.ts'
 import { isNameTaken } from '../failures.ts'
-import { leaseMarks } from '../marks.ts'
 import { rentedName } from '../names.ts'
 import { resourceGroupIn } from '../resource-group.ts'
 import type { IbmSettings } from '../settings.ts'
-import { attachMarks, readMarks } from '../tags.ts'
 import { until } from '../wait.ts'
 import { type Address, addressById, bindAddress, everyAddress, reserveAddress } from './addresses.ts'
-import { removeAddresses } from './end-machine.ts'
+import { removeAddresses, unlessBusy } from './end-machine.ts'
 import type { Instance } from './instances.ts'
+import { markForLease } from './mark-for-lease.ts'
 
 const bindLimitMs = 3 * 60_000
 const pausesMs = [0, 1_000, 2_000]
@@ -25,19 +24,19 @@ export async function floatingIp(
 ): Promise<string> {
   const interfaceId = machine.primary_network_interface.id
   const before = await addressOf(settings, region, lease, ctx)
-  const isNear = before?.zone.name === machine.zone.name
   // An address cannot leave its zone, and the machine before this one may have been in another.
-  if (before && !isNear) await removeAddresses(settings, region, lease.id, ctx)
-  const known = isNear ? before : undefined
+  const isGood = before?.zone.name === machine.zone.name && !isLost(before)
+  if (before && !isGood) await removeAddresses(settings, region, lease.id, ctx)
+  const known = isGood ? before : undefined
   const { id, crn } = known ?? (await reserve(settings, region, interfaceId, lease, ctx))
-  const marks = leaseMarks(lease)
-  const seen = await readMarks(settings, crn, ctx)
-  if (seen['lease'] === undefined) await attachMarks(settings, [crn], marks, ctx)
+  await markForLease(settings, crn, lease, ctx)
   return await until(`binding the address of ${lease.id} in ${region}`, bindLimitMs, ctx, async () => {
     const now = await addressById(settings, region, id, ctx)
     if (now?.status === 'available' && now.target?.id === interfaceId) return now.address
     // Somebody else's hand, or a machine before this one.
-    if (now?.status === 'available') await bindAddress(settings, region, id, interfaceId, ctx)
+    if (now?.status === 'available')
+      await unlessBusy(() => bindAddress(settings, region, id, interfaceId, ctx))
+    if (now && isLost(now)) throw lost(now, region)
     return undefined
   })
 }
@@ -75,4 +74,18 @@ async function addressOf(
 ): Promise<Address | undefined> {
   const name = rentedName('address', id, owner)
   return (await everyAddress(settings, region, ctx)).find((each) => each.name === name)
+}
+
+/** It never becomes available any more. */
+function isLost({ status }: Address): boolean {
+  return status === 'failed' || status === 'deleting'
+}
+
+function lost({ id, status }: Address, region: string): FactoryError {
+  return new FactoryError({
+    code: 'ibm-address-failed',
+    message: `the floating IP ${id} in ${region} is ${status} before it could be used`,
+    hint: 'Run the same command again: it is given back and another one is reserved.',
+    class: 'infra',
+  })
 }

@@ -36,9 +36,11 @@ async function giveBackIn(
   if (machine) await endMachine(settings, region, leaseId, machine, ctx)
   await removeVolumes(settings, region, leaseId, ctx)
   await removeAddresses(settings, region, leaseId, ctx)
-  const ends = new Set(things.flatMap(({ marks }) => marks['expires'] ?? []))
   if (things.length > 0) await forgetMarks(settings, { lease: leaseId }, ctx)
-  for (const expires of ends) await forgetMarks(settings, { expires }, ctx)
+  for (const name of ['expires', 'release']) {
+    const values = new Set(things.flatMap(({ marks }) => marks[name] ?? []))
+    for (const value of values) await forgetMarks(settings, { [name]: value }, ctx)
+  }
 }
 
 /** The machine of a lease; when one was asked for and never seen, it is looked for longer. */

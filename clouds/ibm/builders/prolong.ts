@@ -1,11 +1,16 @@
 import { leaseGone } from '#clouds/lease-gone.ts'
 import type { Context } from '#src/context.ts'
+import { asFactoryError } from '#src/errors.ts'
 import { rentedName } from '../names.ts'
 import type { IbmSettings } from '../settings.ts'
-import { attachMarks, forgetMarks } from '../tags.ts'
+import { forgetMarks, seeMarks, writeMarks } from '../tags.ts'
 import { type RentedThing, rentedThings } from './find-rented.ts'
 import { instanceNamed, lives } from './instances.ts'
 import { readRecord } from './lease-record.ts'
+import { endsBefore } from './mark-for-lease.ts'
+
+/** The service has taken the new end by then; a machine must not end because it is slow to show it. */
+const shownLimitMs = 20_000
 
 /**
  * Writes a later end onto everything of a lease. An end that is later already is from somebody newer and stays. Throws
@@ -40,14 +45,16 @@ async function prolongIn(
   const machine = await instanceNamed(settings, region, rentedName('machine', leaseId, owner), ctx)
   if (!machine || !lives(machine)) return false
   const { things, failure } = await rentedThings(settings, region, owner, ctx, leaseId)
-  const due = things.filter((thing) => endsBefore(thing, expires))
+  const due = things.filter((thing) => !isGoing(thing) && endsBefore(thing.marks, expires))
   if (due.length > 0) {
-    await attachMarks(
-      settings,
-      due.map(({ crn }) => crn),
-      { expires },
-      ctx,
-    )
+    const crns = due.map(({ crn }) => crn)
+    await writeMarks(settings, crns, { expires }, ctx)
+    await seeMarks(settings, crns, { expires }, shownLimitMs, ctx).catch((error: unknown) => {
+      ctx.signal.throwIfAborted()
+      const failure = asFactoryError(error)
+      if (failure.class !== 'timeout') throw failure
+      ctx.log(failure.message)
+    })
     const before = new Set(due.flatMap(({ marks }) => marks['expires'] ?? []))
     for (const end of before) await forgetMarks(settings, { expires: end }, ctx)
   }
@@ -55,7 +62,7 @@ async function prolongIn(
   return true
 }
 
-function endsBefore({ marks }: RentedThing, expires: string): boolean {
-  const end = Date.parse(marks['expires'] ?? '')
-  return Number.isNaN(end) || end < Date.parse(expires)
+/** What is being deleted takes no marks any more. */
+function isGoing({ state }: RentedThing): boolean {
+  return state === 'deleting' || state === 'pending_deletion'
 }

@@ -31,14 +31,13 @@ export async function rent(
   const known = await readRecord(settings, lease.id)
   const region = known?.region ?? spec.image?.region ?? settings.configuration.region
   const there = await instanceNamed(settings, region, rentedName('machine', lease.id, lease.owner), ctx)
-  if (there && lives(there)) {
-    ctx.log(`${lease.id} has ${there.id} in ${region} already`)
-    const machine = await startedMachine(settings, region, lease, there, ctx)
+  const machine = there && lives(there) ? await adopted(settings, region, lease, there, ctx) : undefined
+  if (machine) {
     const user = known?.request.user ?? userOf(settings, spec)
     return { machine, region, user, ...(known ? { request: known.request } : {}) }
   }
   // One that has powered itself off, or failed, holds the name.
-  if (there) await endMachine(settings, region, lease.id, there, ctx)
+  if (there && !lives(there)) await endMachine(settings, region, lease.id, there, ctx)
   const record = known
     ? { ...known, outcome: 'asked' }
     : await freezeRequest(settings, spec, lease, region, ctx)
@@ -52,6 +51,26 @@ export async function rent(
     if (refusals.includes(asFactoryError(error).class))
       await writeRecord(settings, lease.id, { ...record, outcome: 'refused' })
     throw error
+  }
+}
+
+/** The machine that an earlier call asked for; undefined when there was no place for it, and it has been ended: other ways are left. */
+async function adopted(
+  settings: IbmSettings,
+  region: string,
+  lease: Lease,
+  there: Instance,
+  ctx: Context,
+): Promise<Instance | undefined> {
+  ctx.log(`${lease.id} has ${there.id} in ${region} already`)
+  try {
+    return await startedMachine(settings, region, lease, there, ctx)
+  } catch (error) {
+    ctx.signal.throwIfAborted()
+    const failure = asFactoryError(error)
+    if (failure.class !== 'capacity') throw failure
+    ctx.log(failure.message)
+    return undefined
   }
 }
 

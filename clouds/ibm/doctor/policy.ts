@@ -9,13 +9,18 @@ import { makingAuthorization } from './authorization.ts'
  */
 export function completePolicy({ configuration }: IbmSettings): string {
   const { resourceGroup, bucket } = configuration
-  const group = resourceGroup === undefined ? '' : ` --resource-group-name ${quoteWord(resourceGroup)}`
-  const which = resourceGroup === undefined ? 'default' : resourceGroup
+  const isId = /^[0-9a-f]{32}$/.test(resourceGroup ?? '')
+  const scope = isId ? 'resource-group-id' : 'resource-group-name'
+  const group = resourceGroup === undefined ? '' : ` --${scope} ${quoteWord(resourceGroup)}`
+  const groupId = isId
+    ? resourceGroup!
+    : `"$(ibmcloud resource group ${quoteWord(resourceGroup ?? 'default')} --id)"`
   const grant = 'ibmcloud iam service-policy-create factory'
   return [
     'ibmcloud iam service-id-create factory',
     `${grant} --service-name is --roles Editor${group}`,
-    `${grant} --resource-type resource-group --resource ${quoteWord(which)} --roles Viewer`,
+    // Of groups themselves IAM knows only ids.
+    `${grant} --resource-type resource-group --resource ${groupId} --roles Viewer`,
     ...(bucket === undefined
       ? []
       : [

@@ -38,7 +38,8 @@ export function storeFailure(
   cause?: unknown,
 ): FactoryError {
   if (code === 'NoSuchBucket') return missingBucket(place, cause)
-  if (code === 'NoSuchUpload') return uploadGone(what, place, cause)
+  // In a bucket with a key of its owner's a part that somebody else sent again has another tag than before.
+  if (code === 'NoSuchUpload' || code === 'InvalidPart') return uploadGone(what, place, cause)
   if (status === 301 || /^(PermanentRedirect|AuthorizationHeaderMalformed)/.test(code))
     return elsewhere(place, cause)
   return new FactoryError({
@@ -113,7 +114,7 @@ function elsewhere({ cloud, name, region }: BucketPlace, cause: unknown): Factor
 export function uploadGone(what: string, { name }: BucketPlace, cause?: unknown): FactoryError {
   return new FactoryError({
     code: 'ibm-upload-gone',
-    message: `${what} failed: what had been sent was removed from the bucket ${name} meanwhile`,
+    message: `${what} failed: what had been sent was removed from the bucket ${name} or replaced there meanwhile`,
     hint: 'Run the same command again: it begins anew.',
     class: 'infra',
     cause,

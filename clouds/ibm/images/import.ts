@@ -8,6 +8,7 @@ import { resourceGroupIn } from '../resource-group.ts'
 import type { IbmSettings } from '../settings.ts'
 import { refuseNamesake } from './begun.ts'
 import type { Bucket } from './bucket.ts'
+import { uploadGone } from './bucket-failures.ts'
 import type { StoredObject } from './objects.ts'
 import { operatingSystemFor } from './operating-system.ts'
 import { createImage } from './vpc-images.ts'
@@ -45,6 +46,9 @@ export async function startImport(
   } catch (error) {
     ctx.signal.throwIfAborted()
     const failure = withAuthorization(asFactoryError(error), settings)
+    // Somebody elsewhere was done with the same content: nothing was made, and it is sent again.
+    if (ibmErrorName(failure) === 'cos_not_found')
+      throw uploadGone(`importing ${object.key}`, bucket, failure)
     if (!failure.retryable && !isNameTaken(failure)) throw failure
     for (const pauseMs of pausesMs) {
       await ctx.sleep(pauseMs)

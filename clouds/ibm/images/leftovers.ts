@@ -10,7 +10,7 @@ import { wasUsable } from './image-marks.ts'
 import { type ObjectName, ownerPrefix, readObjectKey } from './object-keys.ts'
 import { objectsBelow, removeObject } from './objects.ts'
 import { removeVpcImage } from './remove.ts'
-import { type Upload, abortUpload, listedParts, uploadsBelow } from './uploads.ts'
+import { type Upload, abortUpload, lastMoved, uploadsBelow } from './uploads.ts'
 import { imageById, ownImages } from './vpc-images.ts'
 
 /**
@@ -67,10 +67,22 @@ export async function discardLeftover(
   if (key === undefined) return await discardImage(settings, region, id, owner, ctx)
   const bucket = openBucket(settings)
   if (!bucket || name !== bucket.name) return
-  if (uploadId !== undefined) return await abortUpload(bucket, { key, id: uploadId }, ctx)
+  if (uploadId !== undefined) return await discardUpload(bucket, { key, id: uploadId }, leftover, ctx)
   const content = readObjectKey(key)
   // While there is an image without marks, the object alone shows whose it is.
   if (content && !(await isNeeded(settings, bucket, content, ctx))) await removeObject(bucket, key, ctx)
+}
+
+/** A part that came since it was found is from somebody who goes on with it. */
+async function discardUpload(
+  bucket: Bucket,
+  upload: Upload,
+  { expires }: Resource,
+  ctx: Context,
+): Promise<void> {
+  const since = await lastMoved(bucket, upload, ctx)
+  const isMoving = since !== undefined && expires !== undefined && endOf(since).expires! > expires
+  if (!isMoving) await abortUpload(bucket, upload, ctx)
 }
 
 async function discardImage(
@@ -110,14 +122,6 @@ async function originOf(
     }
   }
   return undefined
-}
-
-/** When the last part came, or else the upload began; undefined when it is complete or gone meanwhile. */
-async function lastMoved(bucket: Bucket, upload: Upload, ctx: Context): Promise<Date | undefined> {
-  const parts = await listedParts(bucket, upload, ctx)
-  if (!parts) return undefined
-  const times = [upload.startedAt, ...parts.map(({ LastModified }) => LastModified)]
-  return new Date(Math.max(...times.map((time) => time?.getTime() ?? 0)))
 }
 
 function inBucket(

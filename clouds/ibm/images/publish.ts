@@ -1,6 +1,7 @@
 import type { Image, ImageKey } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import type { Context } from '#src/context.ts'
+import type { Marks } from '../marks.ts'
 import type { IbmSettings } from '../settings.ts'
 import { attachMarks, readMarks } from '../tags.ts'
 import { importedImage } from './await-image.ts'
@@ -85,8 +86,10 @@ async function finish(
     const known = await readMarks(settings, crn, ctx)
     if (known['owner'] === undefined) await attachMarks(settings, [crn], marks, ctx)
   })
-  const seen = await readMarks(settings, image.crn, ctx)
-  const made = imageFrom(settings.name, key.region, image, seen)
-  if (!made) throw new Error(`${id} in ${key.region} has lost its tags`)
-  return made
+  const imageWith = (its: Partial<Marks>) => imageFrom(settings.name, key.region, image, its)
+  const made = imageWith(await readMarks(settings, image.crn, ctx))
+  if (made) return made
+  // Somebody has taken the marks off meanwhile.
+  await attachMarks(settings, [image.crn], marks, ctx)
+  return imageWith(marks)!
 }

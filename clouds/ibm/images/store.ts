@@ -7,6 +7,7 @@ import { FactoryError } from '#src/errors.ts'
 import { formatBytes } from '#src/units.ts'
 import { endpointOf } from '../endpoints.ts'
 import { isImageNameOf } from '../names.ts'
+import type { IbmArchitecture } from '../config.ts'
 import { imageRate } from '../rates.ts'
 import type { IbmSettings } from '../settings.ts'
 import { readMarks } from '../tags.ts'
@@ -22,6 +23,8 @@ import { ownImages } from './vpc-images.ts'
 
 /** https://cloud.ibm.com/docs/vpc?topic=vpc-create-linux-custom-image; what is under 10 GB VPC makes 10. */
 const mostBytes = 250e9
+/** A place like a region, where leftovers are looked for. */
+const inBucket = 'the bucket'
 
 /** Publishes custom images of VPC: every region imports the same object, which is sent once and removed when all are done. */
 export function createImageStore(settings: IbmSettings): ImageStore {
@@ -29,7 +32,7 @@ export function createImageStore(settings: IbmSettings): ImageStore {
   return {
     regions: settings.regions,
     location: (region) => `${endpointOf(settings.configuration.endpoints, 'vpc', region)} ${region}`,
-    takes,
+    takes: (arch, format) => takes(settings, arch, format),
     rate: (_region, storedBytes) => imageRate(settings.configuration, storedBytes),
     async check(region, { virtualBytes }, ctx) {
       if (virtualBytes > mostBytes) throw tooLarge(virtualBytes)
@@ -59,10 +62,10 @@ export function createImageStore(settings: IbmSettings): ImageStore {
       }),
     remove: (image, ctx) => removeImage(settings, image.region, image.id, ctx),
     leftovers: (owner, ctx) =>
-      fromEveryRegion(settings, ctx, async function* (region) {
-        yield* halfMadeImages(settings, region, owner, ctx)
-        if (region === settings.regions[0]) yield* findInBucket(settings, owner, ctx)
-      }),
+      // The bucket last: what is in it shows whose images without marks are.
+      fromEveryRegion({ regions: [...settings.regions, inBucket] }, ctx, (place) =>
+        place === inBucket ? findInBucket(settings, owner, ctx) : halfMadeImages(settings, place, owner, ctx),
+      ),
     discard: (leftover, ctx) => discardLeftover(settings, leftover, ctx),
   }
 
@@ -93,11 +96,18 @@ function tooLarge(bytes: number): FactoryError {
   })
 }
 
-function takes(arch: ArchitectureName, format: DiskFormat): Verdict {
+function takes({ name, configuration }: IbmSettings, arch: ArchitectureName, format: DiskFormat): Verdict {
   if (architectures[arch].ibm === undefined) {
     const hint = `Leave ${arch} out of this destination.`
     return { ok: false, reason: `IBM Cloud VPC has no ${arch} machines`, hint }
   }
-  if (format === 'qcow2') return { ok: true }
-  return { ok: false, reason: `IBM Cloud takes no ${format} images`, hint: 'Write `format: qcow2`.' }
+  if (format !== 'qcow2')
+    return { ok: false, reason: `IBM Cloud takes no ${format} images`, hint: 'Write `format: qcow2`.' }
+  if (configuration.operatingSystem[arch as IbmArchitecture] !== undefined) return { ok: true }
+  const key = `clouds.${name}.operatingSystem.${arch}`
+  return {
+    ok: false,
+    reason: `${key} is not in the configuration`,
+    hint: `Add ${key}; ibmcloud is operating-systems lists them.`,
+  }
 }

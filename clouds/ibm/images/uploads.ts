@@ -90,6 +90,14 @@ export async function listedParts(
   return parts
 }
 
+/** When the last part came, or else the upload began; undefined when it is complete or gone meanwhile. */
+export async function lastMoved(bucket: Bucket, upload: Upload, ctx: Quick): Promise<Date | undefined> {
+  const parts = await listedParts(bucket, upload, ctx)
+  if (!parts) return undefined
+  const times = [upload.startedAt, ...parts.map(({ LastModified }) => LastModified)]
+  return new Date(Math.max(...times.map((time) => time?.getTime() ?? 0)))
+}
+
 /** Makes the object of its parts. Done already, by a call whose answer was lost or by somebody else, is success: the look at the object tells. */
 export async function completeUpload(
   bucket: Bucket,

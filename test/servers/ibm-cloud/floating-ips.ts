@@ -129,7 +129,9 @@ function shown({
   target: bound,
   polls,
   deleting,
+  hasFailed = false,
 }: AddressRecord): object {
+  const status = hasFailed ? 'failed' : polls > 0 ? 'pending' : 'available'
   return {
     id,
     crn,
@@ -138,7 +140,7 @@ function shown({
     created_at,
     address,
     zone: { name: zone },
-    status: deleting !== undefined ? 'deleting' : polls > 0 ? 'pending' : 'available',
+    status: deleting === undefined ? status : 'deleting',
     ...(bound === undefined ? {} : { target: { id: bound, resource_type: 'network_interface' } }),
   }
 }

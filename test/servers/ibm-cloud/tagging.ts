@@ -7,7 +7,7 @@ import type { World } from './world.ts'
 const tagRule = z
   .string()
   .max(128)
-  .regex(/^[A-Za-z0-9 _.-]+(:[A-Za-z0-9 _.-]*)?$/)
+  .regex(/^[A-Za-z0-9 _.-]+(:[A-Za-z0-9 _.-]+)?$/)
 
 const attach: Operation = {
   action: 'AttachTag',

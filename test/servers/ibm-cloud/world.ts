@@ -63,6 +63,8 @@ export interface AddressRecord extends Thing {
   readonly address: string
   readonly zone: string
   target: string | undefined
+  /** It never becomes available. */
+  hasFailed?: boolean
 }
 
 export interface SubnetRecord {
