@@ -22,7 +22,7 @@ export default defineConfig({
           name: 'chaos',
           include: ['test/chaos/**/*.test.ts'],
           exclude: ['test/chaos/lab-*.test.ts'],
-          maxWorkers: 2,
+          maxWorkers: 3,
           testTimeout: 3_600_000,
           hookTimeout: 1_200_000,
         },
