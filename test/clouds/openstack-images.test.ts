@@ -268,7 +268,7 @@ test('takes an image that was put aside into use again when the same content is 
 
 test('makes one image when two factories publish the same content at once', async () => {
   const { fixture } = scene
-  const artifact = await fresh(256 * MiB)
+  const artifact = await fresh(64 * MiB)
   const cloud = await fixture.open()
   const key = imageKey(cloud, fixture.owner, artifact, 'both')
   const [one, other] = await Promise.all([

@@ -33,7 +33,7 @@ const limitMs = 5 * 60_000
 
 /**
  * Starts a published image with plain virsh on a copy-on-write volume, so that the image itself stays as it is, and
- * returns the console's text once it names a release. Nothing stays behind.
+ * returns the console's text once it names a release, or its kernel gave up. Nothing stays behind.
  */
 export async function bootByHand(image: {
   arch: ArchitectureName
@@ -82,7 +82,7 @@ async function untilRelease(consoleFile: string): Promise<string> {
   })
   for await (const line of tail.iterable()) {
     lines.push(line)
-    if (line.includes('RELEASE=')) tail.kill()
+    if (/RELEASE=|Kernel panic/.test(line)) tail.kill()
   }
   return lines.join('\n')
 }

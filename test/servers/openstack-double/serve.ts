@@ -30,7 +30,8 @@ export async function serve(
 ): Promise<void> {
   // A client that went away is nobody's fault here.
   outgoing.on('error', () => {})
-  const { method = '', url = '' } = incoming
+  // Kept: a request whose client went away has lost its own by then.
+  const { method = '', url = '', socket } = incoming
   const at = new URL(url, 'http://127.0.0.1')
   const [service, root] = roots.find(([, prefix]) => prefix.test(at.pathname)) ?? []
   if (!service || !root)
@@ -44,10 +45,10 @@ export async function serve(
   const effect = faults.strike(seen)
   const isDone = !effect || effect.kind === 'changed' || effect.isDone
   const answer = isDone ? await answered(world, service, { incoming, path, at, method, json }) : undefined
-  if (effect?.kind === 'cut') return void incoming.socket.resetAndDestroy()
+  if (effect?.kind === 'cut') return void socket.resetAndDestroy()
   if (!isDone) incoming.resume()
   const said = effect ? instead(effect, answer) : answer
-  if (!said) return void incoming.socket.resetAndDestroy()
+  if (!said) return void socket.resetAndDestroy()
   seen.status = said.status
   respond(outgoing, said)
 }
