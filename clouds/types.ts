@@ -134,6 +134,13 @@ export interface ImageStore {
   /** Idempotent on the key: adopts the same content, refuses a foreign namesake, leaves nothing half behind. */
   publish(artifact: Artifact, key: ImageKey, ctx: Context): Promise<Image>
   list(ctx: Context): AsyncIterable<Image>
+  /**
+   * Tells the cloud what people chose: tags, and deprecation set or cleared, as far as it has them. Idempotent; throws
+   * `image-gone` when the image is not there any more. Missing where a cloud has no place for it.
+   */
+  mark?(image: Image, mark: ImageMark, ctx: Context): Promise<void>
+  /** The mark that stands on the image in the cloud; undefined where none does, or the image is gone. Present where `mark` is. */
+  marked?(image: Image, ctx: Context): Promise<ImageMark | undefined>
   /** "Not there" is success. */
   remove(image: Image, ctx: Context): Promise<void>
   /** What publishes of the owner that were cut off left half-made, in every region; `expires` says when surely nobody works on it any more. */
@@ -141,6 +148,20 @@ export interface ImageStore {
   /** Removes a leftover, unless it has become a complete image meanwhile; "not there" is success. */
   discard(leftover: Resource, ctx: Context): Promise<void>
 }
+
+/**
+ * An image's place in the channels. `promoted` and `previous` are to be used; `candidate` may be; the others are not to
+ * be any more, and a cloud that knows deprecation is told so.
+ */
+export const imageMarks = [
+  'candidate',
+  'promoted',
+  'previous',
+  'ignored',
+  'superseded',
+  'incomplete',
+] as const
+export type ImageMark = (typeof imageMarks)[number]
 
 export interface ImageKey {
   readonly cloud: string

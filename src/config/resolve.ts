@@ -2,6 +2,12 @@ import { dirname, resolve } from 'node:path'
 import { architectureNames } from '#arch/index.ts'
 import type { ArchitectureName } from '#arch/index.ts'
 import { parseBytes, parseDuration } from '#src/units.ts'
+import {
+  notifyConfiguration,
+  rebuildConfiguration,
+  retentionConfiguration,
+  serveConfiguration,
+} from './resolve-operation.ts'
 import type { FactoryFile } from './schema.ts'
 import type { Configuration, DiskConfiguration, ImageConfiguration } from './types.ts'
 
@@ -33,6 +39,10 @@ export function toConfiguration(file: FactoryFile, surroundings: Surroundings): 
       lease: milliseconds(file.limits.lease),
       collect: milliseconds(file.limits.collect),
     },
+    retention: retentionConfiguration(file.retention),
+    rebuild: rebuildConfiguration(file.rebuild, surroundings.directory),
+    serve: serveConfiguration(file.serve, surroundings.directory),
+    notify: notifyConfiguration(file.notify, surroundings.directory),
   }
 }
 

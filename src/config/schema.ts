@@ -3,6 +3,7 @@ import { architectureNames } from '#arch/index.ts'
 import { cloudConfigurations } from '#clouds/index.ts'
 import type { CloudKind } from '#clouds/types.ts'
 import { parseBytes, parseDuration } from '#src/units.ts'
+import { notify, rebuild, retention, serve } from './operation.ts'
 import { referenceProblem, repositoryProblem } from '#src/registry/reference.ts'
 
 const word = /^[a-z0-9]+(-[a-z0-9]+)*$/
@@ -156,6 +157,10 @@ export const factoryFile = z
       .default('all')
       .describe('Which architectures a release needs to be complete.'),
     limits,
+    retention,
+    rebuild,
+    serve,
+    notify,
   })
   .describe('The configuration of the image factory.')
 

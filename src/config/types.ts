@@ -1,5 +1,6 @@
 import type { ArchitectureName, DiskFormat } from '#arch/index.ts'
 import type { CloudConfiguration } from '#clouds/index.ts'
+import type { FactoryFile } from './schema.ts'
 import type { Place } from './problems.ts'
 
 /** The configuration as the program uses it: paths absolute, defaults filled in, sizes in bytes, times in milliseconds. */
@@ -20,6 +21,10 @@ export interface Configuration {
   readonly publish: readonly PublishConfiguration[]
   readonly require: 'all' | 'any' | readonly ArchitectureName[]
   readonly limits: LimitsConfiguration
+  readonly retention: RetentionConfiguration
+  readonly rebuild: RebuildConfiguration
+  readonly serve: ServeConfiguration
+  readonly notify: readonly NotifyConfiguration[]
   /** Where a value stands in the file, for messages. */
   place(path: readonly (string | number)[]): Place
 }
@@ -73,3 +78,37 @@ export interface LimitsConfiguration {
   readonly lease: number
   readonly collect: number
 }
+
+export interface RetentionConfiguration {
+  /** Newest complete releases. */
+  readonly keep: number
+  readonly minAgeMs: number
+}
+
+export interface RebuildConfiguration {
+  readonly cron?: string
+  readonly timezone: string
+  readonly inactivityMs?: number
+  readonly watch: readonly ('containerfile' | 'base')[]
+  readonly git?: GitSource
+  readonly everyMs: number
+  readonly pauseAfter: number
+}
+
+export interface GitSource {
+  /** An absolute path where it was a relative one. */
+  readonly url: string
+  readonly ref: string
+  readonly directory: string
+}
+
+export interface ServeConfiguration {
+  readonly host: string
+  readonly port: number
+  readonly hosts: readonly string[]
+  /** File with the secret of the forges. */
+  readonly webhookSecret?: string
+}
+
+/** As in the file, with absolute paths. */
+export type NotifyConfiguration = FactoryFile['notify'][number]

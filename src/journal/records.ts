@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import { architectureNames } from '#arch/index.ts'
-import { cloudKinds } from '#clouds/types.ts'
+import { cloudKinds, imageMarks } from '#clouds/types.ts'
 import { stepNames } from '#src/events.ts'
 
 /** Raised when a record changes its meaning; a journal with a newer one is refused. */
-export const journalVersion = 2
+export const journalVersion = 3
 
 const architecture = z.enum(architectureNames)
 const format = z.enum(['raw', 'qcow2'])
@@ -90,6 +90,17 @@ const destination = z.object({
   format,
   verify: z.boolean(),
 })
+
+const tickOutcomes = ['released', 'nothing-changed', 'failed', 'skipped'] as const
+
+/** Who chose, and why; absent where the engine did. */
+const decision = {
+  by: z.string().optional(),
+  why: z.string().optional(),
+  forced: z.boolean().optional(),
+}
+
+const imagePlace = { arch: architecture, cloud: z.string(), region: z.string(), imageId: z.string() }
 
 const plannedBuild = z.object({ arch: architecture, buildKey: z.string(), why: z.string() })
 
@@ -195,7 +206,48 @@ export const journalRecord = z.discriminatedUnion('type', [
     how: z.string(),
     bootMs: z.number().optional(),
   }),
-  z.object({ type: z.literal('channel-moved'), channel: z.enum(['candidate']), release: z.string() }),
+  /** Of `promoted` the release that it pointed to before becomes `previous`. */
+  z.object({
+    type: z.literal('channel-moved'),
+    channel: z.enum(['candidate', 'promoted']),
+    release: z.string(),
+    ...decision,
+  }),
+  z.object({ type: z.literal('release-ignored'), release: z.string(), ...decision }),
+  /** Kept by `factory gc` whatever its age, until it is unpinned. */
+  z.object({ type: z.literal('release-pinned'), release: z.string(), pinned: z.boolean(), ...decision }),
+  /** What the cloud was told of an image's place in the channels. */
+  z.object({
+    type: z.literal('image-marked'),
+    release: z.string(),
+    ...imagePlace,
+    mark: z.enum(imageMarks),
+  }),
+  /** A tombstone: the image was there, and `why` it was removed. Written before it is. */
+  z.object({ type: z.literal('image-removing'), release: z.string(), ...imagePlace, why: z.string() }),
+  z.object({ type: z.literal('image-removed'), release: z.string(), ...imagePlace }),
+  /** The bytes of an artifact left the local store. */
+  z.object({ type: z.literal('artifact-removed'), release: z.string(), sha256, why: z.string() }),
+  /** A rule is due, once for its nominal time; written before anything is done about it. */
+  z.object({
+    type: z.literal('tick-taken'),
+    rule: z.string(),
+    tick: z.string(),
+    why: z.string(),
+  }),
+  z.object({
+    type: z.literal('tick-done'),
+    rule: z.string(),
+    tick: z.string(),
+    outcome: z.enum(tickOutcomes),
+    release: z.string().optional(),
+    /** What became of it, in words: `skipped`'s reason, the error. */
+    message: z.string().optional(),
+  }),
+  /** What a watching rule saw last, so that only a change makes a tick: a commit, a digest. */
+  z.object({ type: z.literal('source-seen'), rule: z.string(), source: z.string(), value: z.string() }),
+  z.object({ type: z.literal('rule-paused'), rule: z.string(), why: z.string() }),
+  z.object({ type: z.literal('rule-resumed'), rule: z.string(), by: z.string() }),
   z.object({
     type: z.literal('release-closed'),
     release: z.string(),
@@ -205,6 +257,7 @@ export const journalRecord = z.discriminatedUnion('type', [
 ])
 
 export type JournalRecord = z.infer<typeof journalRecord>
+export type TickOutcome = (typeof tickOutcomes)[number]
 export type CollectedArtifact = z.infer<typeof artifact>
 export type PlannedDestination = z.infer<typeof destination>
 

@@ -1,8 +1,11 @@
 import type { ArchitectureName } from '#arch/index.ts'
-import type { Image } from '#clouds/types.ts'
+import type { Image, ImageMark } from '#clouds/types.ts'
 import type { ErrorFacts, ReleaseOutcome, StepName } from '#src/events.ts'
+import { type Channels, moveChannel } from './channels.ts'
+import { type Decision, decisionOf } from './decisions.ts'
 import { type LeaseState, applyLease, failLeases } from './leases.ts'
 import type { CollectedArtifact, PlannedDestination, StoredRecord } from './records.ts'
+import { type RuleState, applyRule } from './rules.ts'
 
 export interface StepState {
   arch: ArchitectureName
@@ -30,12 +33,18 @@ export interface CollectedBuild {
   /** Digest of the pushed container manifest, where `image.push` is set. */
   pushedDigest?: string
   artifacts: CollectedArtifact[]
+  /** `factory gc` took its bytes out of the local store. */
+  removed?: boolean
 }
 
 export interface PublishedImage {
   image: Image
   publishedAt: number
   verification?: Verification
+  /** What its cloud was told of it last. */
+  marked?: ImageMark
+  /** It is gone, or about to be: why, and when that was decided. */
+  removal?: { why: string; at: number; done: boolean }
 }
 
 export interface ReleaseState {
@@ -57,6 +66,8 @@ export interface ReleaseState {
   containers: Partial<Record<ArchitectureName, { imageId: string; sizeBytes: number; pushedDigest?: string }>>
   index?: { reference: string; digest: string }
   images: PublishedImage[]
+  ignored?: Decision
+  pinned?: Decision
 }
 
 export interface FactoryState {
@@ -65,14 +76,15 @@ export interface FactoryState {
   leases: LeaseState[]
   /** By build key: the bytes of a build are the same whichever release asks for them. */
   collected: Map<string, CollectedBuild>
-  /** The release that the channel points to. */
-  candidate?: string
+  channels: Channels
+  /** By name: `cron`, `inactivity`, `containerfile`, `base`, and what else made a tick. */
+  rules: Map<string, RuleState>
   /** The newest engine that started. */
   engine?: { epoch: number; pid: number; host: string; startedAt: number }
 }
 
 export function emptyState(): FactoryState {
-  return { releases: [], leases: [], collected: new Map() }
+  return { releases: [], leases: [], collected: new Map(), channels: {}, rules: new Map() }
 }
 
 /** Derives everything from the records, in their order; pure, so the same journal gives the same state. */
@@ -84,10 +96,8 @@ export function replay(records: Iterable<StoredRecord>): FactoryState {
 
 /** Changes the state by one record, the next in order. */
 export function apply(state: FactoryState, record: StoredRecord): void {
-  if (record.type === 'channel-moved') {
-    state.candidate = record.release
-    return
-  }
+  if (record.type === 'channel-moved') return moveChannel(state.channels, record)
+  if (applyRule(state.rules, record)) return
   if (record.type === 'engine-started') {
     const { epoch, pid, host, at } = record
     state.engine = { epoch, pid, host, startedAt: at }
@@ -111,6 +121,7 @@ export function apply(state: FactoryState, record: StoredRecord): void {
     state.releases.push({ ...opened, steps: [], containers: {}, images: [] })
     return
   }
+  if (!('release' in record)) return
   const release = state.releases.findLast((candidate) => candidate.release === record.release)
   if (release) applyToRelease(state, release, record)
 }
@@ -157,12 +168,42 @@ function applyToRelease(state: FactoryState, release: ReleaseState, record: Stor
       release.images.push({ image: record.image, publishedAt: record.at })
       return
     case 'image-verified': {
-      const published = release.images.find(({ image }) =>
-        sameImage(image, { ...record, id: record.imageId }),
-      )
+      const published = imageOf(release, record)
       if (published) published.verification = verificationOf(record)
+      return
     }
+    case 'image-marked': {
+      const published = imageOf(release, record)
+      if (published) published.marked = record.mark
+      return
+    }
+    case 'image-removing':
+    case 'image-removed': {
+      const published = imageOf(release, record)
+      if (!published) return
+      if (record.type === 'image-removing')
+        published.removal = { why: record.why, at: record.at, done: false }
+      else if (published.removal) published.removal.done = true
+      return
+    }
+    case 'artifact-removed':
+      for (const build of state.collected.values())
+        if (build.artifacts.some(({ sha256 }) => sha256 === record.sha256)) build.removed = true
+      return
+    case 'release-ignored':
+      release.ignored = decisionOf(record)
+      return
+    case 'release-pinned':
+      if (record.pinned) release.pinned = decisionOf(record)
+      else delete release.pinned
   }
+}
+
+function imageOf(
+  { images }: ReleaseState,
+  place: Pick<ImageIdentity, 'cloud' | 'region' | 'arch'> & { imageId: string },
+): PublishedImage | undefined {
+  return images.find(({ image }) => sameImage(image, { ...place, id: place.imageId }))
 }
 
 function withCollected(

@@ -56,6 +56,6 @@ function listed(
 }
 
 function imageState(state: FactoryState, release: ReleaseState, require: Requirement): ListedImage['state'] {
-  if (state.candidate === release.release) return 'candidate'
+  if (state.channels.candidate === release.release) return 'candidate'
   return judge(release, require).promotable ? 'superseded' : 'incomplete'
 }

@@ -60,7 +60,7 @@ export function expectOneRelease(directory: string, images: number, after: strin
   expect(state.releases, after).toHaveLength(1)
   const [release] = state.releases
   expect(release, after).toMatchObject({ outcome: 'done' })
-  expect(state.candidate, after).toBe(release?.release)
+  expect(state.channels.candidate, after).toBe(release?.release)
   const results = release?.images.map(({ verification }) => verification?.result)
   expect(results, after).toEqual(Array.from({ length: images }, () => 'passed'))
   for (const { lease, id, log } of ledger.jobs()) {

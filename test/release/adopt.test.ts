@@ -30,7 +30,7 @@ test('a lost state directory is rebuilt from the clouds: one release, its images
   const [known] = factory.state().releases
   expect(known).toMatchObject({ release, key: state.key, outcome: 'partial', imageName: 'lab' })
   expect(known?.images.map(({ verification }) => verification)).toEqual(Array(4).fill(undefined))
-  expect(factory.state().candidate).toBeUndefined()
+  expect(factory.state().channels.candidate).toBeUndefined()
 })
 
 test('the next release builds and publishes nothing, boots each image once, writes the index and moves the channel', async () => {
@@ -46,7 +46,7 @@ test('the next release builds and publishes nothing, boots each image once, writ
     architectureNames.map((arch) => `${arch} verify`).toSorted(),
   )
   expect(second.state.images.map(({ verification }) => verification?.result)).toEqual(Array(4).fill('passed'))
-  expect(factory.state().candidate).toBe(first.release)
+  expect(factory.state().channels.candidate).toBe(first.release)
   expect(factory.world.indexes.get(first.release)).toEqual(architectureNames.toSorted())
   expect(factory.world.rented).toEqual(new Set())
 
@@ -109,7 +109,7 @@ test('what no cloud has any more is made again, under the same name, and the cha
   const second = resultOf(await factory.release())
   expect(second).toMatchObject({ release: first.release, outcome: 'done' })
   expect(made(factory)).toEqual(['container aarch64', 'disks aarch64', 'publish aarch64'])
-  expect(factory.state().candidate).toBe(first.release)
+  expect(factory.state().channels.candidate).toBe(first.release)
   expect(factory.world.indexes.get(first.release)).toEqual(architectureNames.toSorted())
 })
 
@@ -123,7 +123,7 @@ test('the newest release is gone on with, also one that --force made of the same
   expect(adopted.releases.map(({ release }) => release)).toEqual([older.release, newer.release])
   expect(resultOf(await factory.release())).toMatchObject({ release: newer.release, outcome: 'done' })
   expect(made(factory)).toEqual([])
-  expect(factory.state().candidate).toBe(newer.release)
+  expect(factory.state().channels.candidate).toBe(newer.release)
   expect(await factory.release()).toMatchObject({ release: newer.release, why: expect.any(String) })
 })
 

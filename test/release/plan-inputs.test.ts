@@ -3,7 +3,7 @@ import { execa } from 'execa'
 import { architectureNames } from '#arch/index.ts'
 import { loadConfiguration } from '#src/config/load.ts'
 import { registryClient } from '#src/registry/client.ts'
-import type { FactoryState, ReleaseState } from '#src/journal/replay.ts'
+import { type FactoryState, type ReleaseState, emptyState } from '#src/journal/replay.ts'
 import { readInputs } from '#src/release/inputs.ts'
 import { readInputsToGoOn } from '#src/release/inputs-to-go-on.ts'
 import type { InputOptions, ReleaseInputs } from '#src/release/inputs.ts'
@@ -76,7 +76,7 @@ describe('the inputs of a release', () => {
     expect(moved).not.toBe(moving)
     const goOn = async (outcome?: 'done') => {
       const release = { inputs: facts, ...(outcome ? { outcome } : {}) } as ReleaseState
-      const state: FactoryState = { releases: [release], leases: [], collected: new Map() }
+      const state: FactoryState = { ...emptyState(), releases: [release] }
       const options = { registry: registryClient() }
       return (await readInputsToGoOn(configuration, state, options, testContext())).bases[0]?.digest
     }

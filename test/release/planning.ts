@@ -39,6 +39,10 @@ export function configuration(changes: Partial<Configuration> = {}): Configurati
       lease: 14_400_000,
       collect: 3_600_000,
     },
+    retention: { keep: 3, minAgeMs: 30 * 86_400_000 },
+    rebuild: { timezone: 'UTC', watch: [], everyMs: 300_000, pauseAfter: 3 },
+    serve: { host: '127.0.0.1', port: 8085, hosts: [] },
+    notify: [],
     place: (path) => ({ file: 'factory.yaml', line: path.length + 1, column: 1 }),
     ...changes,
   }

@@ -11,7 +11,7 @@ test('builds, publishes and verifies every architecture, gives everything back a
   expect(result.outcome).toBe('done')
   expect(factory.world.rented).toEqual(new Set())
   expect(result.state.images.map(({ verification }) => verification?.result)).toEqual(Array(4).fill('passed'))
-  expect(factory.state().candidate).toBe(result.release)
+  expect(factory.state().channels.candidate).toBe(result.release)
   expect(factory.state().leases.filter(({ released }) => !released)).toEqual([])
   const manifest = releaseManifest.parse(JSON.parse(readFileSync(result.manifest, 'utf8')))
   expect(Object.keys(manifest.architectures).toSorted()).toEqual(['aarch64', 'ppc64le', 's390x', 'x86_64'])
@@ -38,7 +38,7 @@ test('one architecture that fails does not stop the others, and the next run fil
     'x86_64',
   ])
   expect(factory.world.rented).toEqual(new Set())
-  expect(factory.state().candidate).toBeUndefined()
+  expect(factory.state().channels.candidate).toBeUndefined()
   const manifest = releaseManifest.parse(JSON.parse(readFileSync(first.manifest, 'utf8')))
   expect(manifest.architectures.s390x?.['x-factory'].failures).toMatchObject([
     { step: 'container', code: 'scripted-container' },
@@ -105,7 +105,7 @@ test('an image that does not boot as itself is published but not promotable, and
   factory.faults.push({ arch: 'ppc64le', at: 'verify', class: 'infra', times: 2 })
   const result = resultOf(await factory.release())
   expect(result.outcome).toBe('partial')
-  expect(factory.state().candidate).toBeUndefined()
+  expect(factory.state().channels.candidate).toBeUndefined()
   const manifest = releaseManifest.parse(JSON.parse(readFileSync(result.manifest, 'utf8')))
   expect(manifest.architectures.ppc64le?.['x-factory'].images[0]?.tested.result).toBe('failed')
   expect(factory.world.rented).toEqual(new Set())
@@ -271,11 +271,11 @@ test('a release of one architecture alone moves no channel', async () => {
   await using factory = await scriptedFactory()
   const result = resultOf(await factory.release({ architectures: ['s390x'] }))
   expect(result.outcome).toBe('done')
-  expect(factory.state().candidate).toBeUndefined()
+  expect(factory.state().channels.candidate).toBeUndefined()
   const whole = resultOf(await factory.release())
   expect(whole.outcome).toBe('done')
   expect(factory.world.calls.filter((call) => call === 'container s390x')).toHaveLength(1)
-  expect(factory.state().candidate).toBe(whole.release)
+  expect(factory.state().channels.candidate).toBe(whole.release)
 })
 
 test('what an earlier release left rented is given back by the next one, but not what was kept on purpose', async () => {

@@ -1,0 +1,68 @@
+import type { StoredRecord, TickOutcome } from './records.ts'
+
+/** What the journal knows of one rule that starts releases by itself. */
+export interface RuleState {
+  /** Newest last; a tick without an outcome was taken and is not done: whoever starts next does it. */
+  ticks: Tick[]
+  /** Since the last tick that did not fail. */
+  failedInARow: number
+  /** By source: a git reference, an image reference. */
+  seen: Map<string, string>
+  paused?: { why: string; at: number }
+}
+
+export interface Tick {
+  /** What makes it one and the same: the nominal time of a schedule, the value that was seen. */
+  tick: string
+  why: string
+  takenAt: number
+  outcome?: TickOutcome
+  doneAt?: number
+  release?: string
+  message?: string
+}
+
+/** Older ticks than these are only in the journal. */
+const keptTicks = 50
+
+/** Whether the record was about a rule. */
+export function applyRule(rules: Map<string, RuleState>, record: StoredRecord): boolean {
+  if (!('rule' in record)) return false
+  const rule = rules.get(record.rule) ?? { ticks: [], failedInARow: 0, seen: new Map<string, string>() }
+  rules.set(record.rule, rule)
+  switch (record.type) {
+    case 'tick-taken': {
+      if (rule.ticks.some(({ tick }) => tick === record.tick)) return true
+      rule.ticks.push({ tick: record.tick, why: record.why, takenAt: record.at })
+      rule.ticks.splice(0, rule.ticks.length - keptTicks)
+      return true
+    }
+    case 'tick-done':
+      finishTick(rule, record)
+      return true
+    case 'source-seen':
+      rule.seen.set(record.source, record.value)
+      return true
+    case 'rule-paused':
+      rule.paused = { why: record.why, at: record.at }
+      return true
+    case 'rule-resumed':
+      delete rule.paused
+      rule.failedInARow = 0
+      return true
+  }
+}
+
+function finishTick(rule: RuleState, record: Extract<StoredRecord, { type: 'tick-done' }>): void {
+  const { outcome, at, release, message } = record
+  const tick = rule.ticks.findLast((one) => one.tick === record.tick)
+  if (!tick || tick.outcome !== undefined) return
+  Object.assign(tick, {
+    outcome,
+    doneAt: at,
+    ...(release === undefined ? {} : { release }),
+    ...(message === undefined ? {} : { message }),
+  })
+  if (outcome === 'failed') rule.failedInARow += 1
+  else if (outcome !== 'skipped') rule.failedInARow = 0
+}

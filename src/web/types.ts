@@ -1,0 +1,68 @@
+import type { Finding } from '#clouds/types.ts'
+import type { Configuration } from '#src/config/types.ts'
+import type { FactoryEvent } from '#src/events.ts'
+import type { FactoryState } from '#src/journal/replay.ts'
+import type { ListedImage } from '#src/release/images.ts'
+import type { RuleName, Wish } from '#src/trigger/types.ts'
+
+/** What the page and the API stand on; `factory serve` hands in the real one, tests a scripted one. */
+export interface Serving {
+  readonly configuration: Configuration
+  now(): number
+  /** Everything derived from the journal. Shared and live: look, do not keep. */
+  state(): FactoryState
+  images(): ListedImage[]
+  rules(): RuleView[]
+  /** What `doctor` found last, and when (milliseconds since 1970). */
+  findings(): { at: number; found: readonly Finding[] } | undefined
+  events: EventHistory
+  /** The last lines of a release's log of one architecture, escaped by whoever shows them. */
+  logTail(release: string, arch: string, lines: number): Promise<readonly string[]>
+  /** CoreOS stream metadata of the release that a channel points to; undefined where it points to none. */
+  stream(channel: 'candidate' | 'promoted' | 'previous'): Promise<object | undefined>
+  /** Whether the process can make a release now: for `/readyz`; the reason where it cannot. */
+  ready(): true | string
+  choose: Choosing
+  /** A webhook said that something may have changed: what is watched is looked at now. */
+  lookNow(rule: RuleName): void
+}
+
+/** Everything that changes something. Each throws a `FactoryError` that says why not. */
+export interface Choosing {
+  /** Asks for a release; returns the tick that stands for it in the journal. */
+  press(wish: Wish): Promise<{ tick: string }>
+  promote(release: string, choice: Choice): Promise<void>
+  ignore(release: string, choice: Choice): Promise<void>
+  pin(release: string, choice: Choice & { pinned: boolean }): Promise<void>
+  rollback(choice: Choice): Promise<{ release: string }>
+  resumeRule(rule: RuleName, by: string): Promise<void>
+}
+
+export interface Choice {
+  by: string
+  why?: string
+  force?: boolean
+}
+
+export interface RuleView {
+  name: RuleName
+  meaning: string
+  /** Milliseconds since 1970. */
+  nextAt?: number
+  paused?: { why: string; at: number }
+  last?: { tick: string; why: string; at: number; outcome?: string; release?: string; message?: string }
+}
+
+/** An event with its place in the order, from which a reader goes on after it was cut off. */
+export interface NumberedEvent {
+  id: number
+  event: FactoryEvent
+}
+
+/** The events of this process, the newest some thousand of them kept. */
+export interface EventHistory {
+  /** Those after an id, as far as they are kept. */
+  since(id: number): readonly NumberedEvent[]
+  /** Returns how to stop. */
+  subscribe(listener: (event: NumberedEvent) => void): () => void
+}
