@@ -143,6 +143,11 @@ export interface ImageStore {
   marked?(image: Image, ctx: Context): Promise<ImageMark | undefined>
   /** "Not there" is success. */
   remove(image: Image, ctx: Context): Promise<void>
+  /**
+   * What uses the image so that it may not be removed, in words: machines, disks that lie on it; undefined where nothing
+   * does. Missing where a cloud keeps what its machines need by itself.
+   */
+  inUse?(image: Image, ctx: Context): Promise<string | undefined>
   /** What publishes of the owner that were cut off left half-made, in every region; `expires` says when surely nobody works on it any more. */
   leftovers(owner: string, ctx: Context): AsyncIterable<Resource>
   /** Removes a leftover, unless it has become a complete image meanwhile; "not there" is success. */

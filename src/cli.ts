@@ -142,12 +142,85 @@ function commandLine(): Command {
 
   program
     .command('images')
-    .description('list the published images')
-    .option('--release <release>', 'only of this release')
+    .description('list the published images; or print those to use, for Ansible or as CoreOS stream metadata')
+    .addOption(new Option('--release <release>', 'only of this release').conflicts('channel'))
+    .addOption(
+      new Option('--channel <channel>', 'only of the release that this channel points to').choices(channels),
+    )
+    .addOption(
+      new Option('--format <format>', 'of the channel promoted unless another is named: ansible, stream')
+        .choices(['table', 'json', 'ansible', 'stream'])
+        .conflicts('json'),
+    )
+    .option('--variable <name>', 'what the Ansible variable is called')
     .option('--json', 'machine-readable')
-    .action(async (options: { release?: string; json?: boolean }) => {
-      const { imagesCommand } = await import('#src/commands/images.ts')
-      exitCode = await imagesCommand({ config: config(), ...options })
+    .action(
+      async (options: {
+        release?: string
+        channel?: (typeof channels)[number]
+        format?: 'table' | 'json' | 'ansible' | 'stream'
+        variable?: string
+        json?: boolean
+      }) => {
+        const { imagesCommand } = await import('#src/commands/images.ts')
+        exitCode = await imagesCommand({ config: config(), ...options })
+      },
+    )
+
+  program
+    .command('promote')
+    .description('use a release: the channel promoted points to it, and the old one is kept as previous')
+    .argument('<release>', 'which')
+    .option('--force', 'although it is incomplete, not verified or ignored; needs --why')
+    .option('--why <reason>', 'for whoever looks at it later')
+    .action(async (release: string, options: { force?: boolean; why?: string }) => {
+      const { promoteCommand } = await import('#src/commands/choose.ts')
+      exitCode = await promoteCommand(release, { config: config(), ...options })
+    })
+
+  program
+    .command('ignore')
+    .description('do not use a release')
+    .argument('<release>', 'which')
+    .requiredOption('--why <reason>', 'for whoever looks at it later')
+    .action(async (release: string, options: { why: string }) => {
+      const { ignoreCommand } = await import('#src/commands/choose.ts')
+      exitCode = await ignoreCommand(release, { config: config(), ...options })
+    })
+
+  program
+    .command('rollback')
+    .description('promote again what was promoted before')
+    .option('--why <reason>', 'for whoever looks at it later')
+    .action(async (options: { why?: string }) => {
+      const { rollbackCommand } = await import('#src/commands/choose.ts')
+      exitCode = await rollbackCommand({ config: config(), ...options })
+    })
+
+  program
+    .command('pin')
+    .description('keep the images of a release whatever their age')
+    .argument('<release>', 'which')
+    .option('--undo', 'let factory gc have it again')
+    .option('--why <reason>', 'for whoever looks at it later')
+    .action(async (release: string, options: { undo?: boolean; why?: string }) => {
+      const { pinCommand } = await import('#src/commands/choose.ts')
+      const { undo = false, ...others } = options
+      exitCode = await pinCommand(release, { config: config(), pinned: !undo, ...others })
+    })
+
+  program
+    .command('gc')
+    .description(
+      'say which images and artifacts nobody keeps any more, everywhere; remove them with --delete',
+    )
+    .option('--delete', 'remove them')
+    .addOption(new Option('--limit <count>', 'at most so many').default(50).argParser(readCount))
+    .option('--json', 'machine-readable')
+    .action(async (options: { delete?: boolean; limit: number; json?: boolean }) => {
+      const { gcCommand } = await import('#src/commands/gc.ts')
+      const { delete: remove = false, limit, json = false } = options
+      exitCode = await gcCommand({ config: config(), remove, limit, json })
     })
 
   program
@@ -184,6 +257,8 @@ function commandLine(): Command {
   return program
 }
 
+const channels = ['candidate', 'promoted', 'previous'] as const
+
 export interface ReleaseOptions {
   arch?: ArchitectureName[]
   to?: string[]
@@ -204,6 +279,11 @@ function destinationOption(): Option {
   return new Option('--to <cloud>', 'only this destination; may be given several times').argParser(
     (value: string, previous: string[] | undefined) => [...(previous ?? []), value],
   )
+}
+
+function readCount(value: string): number {
+  if (/^[1-9]\d{0,5}$/.test(value)) return Number(value)
+  throw new InvalidArgumentError('Write a whole number from 1 on.')
 }
 
 function readArchitecture(value: string): ArchitectureName {

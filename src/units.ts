@@ -37,3 +37,12 @@ export function parseDuration(text: string): number | undefined {
   if (!match) return undefined
   return Math.round(Number(match[1]) * durationUnits[match[2] as keyof typeof durationUnits])
 }
+
+/** How old something is, for people: `3 d`, `5 h`, `12 min`, `just now`. */
+export function formatAge(ms: number): string {
+  const minutes = Math.floor(ms / 60_000)
+  if (minutes < 1) return 'just now'
+  if (minutes < 60) return `${minutes} min`
+  const hours = Math.floor(minutes / 60)
+  return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} d`
+}

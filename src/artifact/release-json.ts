@@ -1,8 +1,9 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { z } from 'zod'
 import { type ArchitectureName, type DiskFormat, architectureNames } from '#arch/index.ts'
+import { imageMarks } from '#clouds/types.ts'
 import { releaseCost } from './cost.ts'
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
@@ -17,7 +18,7 @@ const imageFacts = z.strictObject({
   format: z.enum(['raw', 'qcow2']),
   size: z.number(),
   'source-sha256': sha256,
-  state: z.enum(['candidate', 'incomplete', 'superseded']),
+  state: z.enum(imageMarks),
   tested: z.strictObject({
     result: z.enum(['passed', 'failed', 'not verified']),
     how: z.string(),
@@ -169,6 +170,23 @@ function imagesOf(release: string, images: FactoryBlock['images']): z.infer<type
 export async function writeReleaseJson(file: string, manifest: ReleaseManifest): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })
   const temporary = `${file}.new`
-  await writeFile(temporary, `${JSON.stringify(manifest, undefined, 2)}\n`, { mode: 0o644, flush: true })
+  await writeFile(temporary, releaseJsonText(manifest), { mode: 0o644, flush: true })
   await rename(temporary, file)
+}
+
+/** As it lies in a file. */
+export function releaseJsonText(manifest: ReleaseManifest): string {
+  return `${JSON.stringify(manifest, undefined, 2)}\n`
+}
+
+/** A manifest that was written before; undefined where there is none. */
+export async function readReleaseJson(file: string): Promise<ReleaseManifest | undefined> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+  return releaseManifest.parse(JSON.parse(text))
 }

@@ -17,7 +17,10 @@ export interface ChannelMove extends Decision {
 
 /** Moves a pointer; one that points there already stays, so that a replayed promotion does not lose what was before. */
 export function moveChannel(
-  channels: Channels,
+  {
+    channels,
+    releases,
+  }: { channels: Channels; releases: readonly { release: string; ignored?: Decision }[] },
   record: Extract<StoredRecord, { type: 'channel-moved' }>,
 ): void {
   const { channel, release } = record
@@ -28,4 +31,6 @@ export function moveChannel(
   if (channels.promoted?.release === release) return
   if (channels.promoted) channels.previous = channels.promoted
   channels.promoted = { release, ...decisionOf(record) }
+  // Whoever chooses it in spite of that has changed his mind.
+  delete releases.findLast((one) => one.release === release)?.ignored
 }

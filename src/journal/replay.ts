@@ -96,7 +96,7 @@ export function replay(records: Iterable<StoredRecord>): FactoryState {
 
 /** Changes the state by one record, the next in order. */
 export function apply(state: FactoryState, record: StoredRecord): void {
-  if (record.type === 'channel-moved') return moveChannel(state.channels, record)
+  if (record.type === 'channel-moved') return moveChannel(state, record)
   if (applyRule(state.rules, record)) return
   if (record.type === 'engine-started') {
     const { epoch, pid, host, at } = record
@@ -192,6 +192,7 @@ function applyToRelease(state: FactoryState, release: ReleaseState, record: Stor
       return
     case 'release-ignored':
       release.ignored = decisionOf(record)
+      if (state.channels.candidate === release.release) delete state.channels.candidate
       return
     case 'release-pinned':
       if (record.pinned) release.pinned = decisionOf(record)

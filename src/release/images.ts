@@ -1,6 +1,10 @@
+import type { ImageMark } from '#clouds/types.ts'
 import type { FactoryState, PublishedImage, ReleaseState } from '#src/journal/replay.ts'
+import type { Price } from '#src/cost.ts'
+import type { CloudAbilities } from './destinations.ts'
 import type { Requirement } from './outcome.ts'
-import { judge } from './outcome.ts'
+import { storageCost } from './release-cost.ts'
+import { markOf } from './marks.ts'
 
 /** What `factory images --json` prints of one image. */
 export interface ListedImage {
@@ -15,16 +19,29 @@ export interface ListedImage {
   sha256: string
   sizeBytes: number
   verified: 'passed' | 'failed' | 'not verified'
-  /** `candidate`: of the release the channel points to; `superseded`: of an older complete one; `incomplete` otherwise. */
-  state: 'candidate' | 'superseded' | 'incomplete'
+  state: ImageMark | 'removed'
+  /** Kept by `factory gc` whatever its age. */
+  pinned: boolean
+  /** Why it is ignored, or was removed. */
+  why?: string
   publishedAt: string
+  /** What it costs a month; absent where there is no price. */
+  month?: Price
 }
 
-/** Every published image of every release, newest release first. */
-export function listImages(state: FactoryState, require: Requirement): ListedImage[] {
-  return state.releases
-    .toReversed()
-    .flatMap((release) => inOrder(release).map((published) => listed(state, release, published, require)))
+/** Every published image of every release, newest release first; the clouds lend their prices. */
+export function listImages(
+  state: FactoryState,
+  require: Requirement,
+  clouds: CloudAbilities = new Map(),
+): ListedImage[] {
+  return state.releases.toReversed().flatMap((release) => {
+    const artifacts = release.builds.flatMap(({ buildKey }) => state.collected.get(buildKey)?.artifacts ?? [])
+    return inOrder(release).map((published) => {
+      const month = published.removal ? undefined : storageCost(published, artifacts, clouds).entry?.month
+      return { ...listed(state, release, published, require), ...(month ? { month } : {}) }
+    })
+  })
 }
 
 function inOrder({ builds, images }: ReleaseState): PublishedImage[] {
@@ -50,12 +67,13 @@ function listed(
     sha256,
     sizeBytes,
     verified: published.verification?.result ?? 'not verified',
-    state: imageState(state, release, require),
+    state: published.removal ? 'removed' : markOf(state, release, require),
+    pinned: release.pinned !== undefined,
+    ...whyOf(published.removal ?? release.ignored),
     publishedAt: new Date(published.publishedAt).toISOString(),
   }
 }
 
-function imageState(state: FactoryState, release: ReleaseState, require: Requirement): ListedImage['state'] {
-  if (state.channels.candidate === release.release) return 'candidate'
-  return judge(release, require).promotable ? 'superseded' : 'incomplete'
+function whyOf(decision: { why?: string } | undefined): { why?: string } {
+  return decision?.why === undefined ? {} : { why: decision.why }
 }

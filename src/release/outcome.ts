@@ -30,6 +30,11 @@ export function judge(
   return { outcome: state.images.length > 0 ? 'partial' : 'failed', promotable, complete, missing }
 }
 
+/** Whether some of its images have been removed again: nobody goes on with it, and no channel points to it any more. */
+export function isRetired({ images }: Pick<ReleaseState, 'images'>): boolean {
+  return images.some(({ removal }) => removal !== undefined)
+}
+
 /** The published image of a destination, if it has one. */
 export function imageAt(
   images: readonly PublishedImage[],
@@ -37,8 +42,12 @@ export function imageAt(
 ): PublishedImage | undefined {
   const { cloud, region, arch, format } = destination
   return images.findLast(
-    ({ image }) =>
-      image.cloud === cloud && image.region === region && image.arch === arch && image.format === format,
+    ({ image, removal }) =>
+      removal === undefined &&
+      image.cloud === cloud &&
+      image.region === region &&
+      image.arch === arch &&
+      image.format === format,
   )
 }
 

@@ -69,7 +69,8 @@ function rentedMs({ takenAt, releasedAt, expires }: LeaseState, now: number): nu
   return Math.max(0, Math.min(releasedAt ?? now, Date.parse(expires)) - takenAt)
 }
 
-function storageCost(
+/** What an image costs a month as prices are now. */
+export function storageCost(
   { image }: PublishedImage,
   artifacts: readonly CollectedArtifact[],
   clouds: CloudAbilities,

@@ -1,9 +1,10 @@
 import type { FactoryState, ReleaseState } from '#src/journal/replay.ts'
-import { type Requirement, judge } from './outcome.ts'
+import { type Requirement, isRetired, judge } from './outcome.ts'
 
 /** Cut off, failed, or complete only as far as `require` asks: the next run fills in what is missing. */
 export function isUnfinished(release: ReleaseState, require: Requirement): boolean {
-  return release.outcome !== 'done' || judge(release, require).missing.length > 0
+  if (release.outcome !== 'done') return true
+  return !isRetired(release) && judge(release, require).missing.length > 0
 }
 
 /** The release that a plan with this key goes on with, if there is one. */
@@ -13,5 +14,5 @@ export function unfinishedRelease(
   require: Requirement,
 ): ReleaseState | undefined {
   const same = state.releases.findLast((release) => release.key === key)
-  return same && isUnfinished(same, require) ? same : undefined
+  return same && !isRetired(same) && isUnfinished(same, require) ? same : undefined
 }
