@@ -19,6 +19,7 @@ import { reapBeside } from './reap-beside.ts'
 import { nextReleaseName } from './release-name.ts'
 import type { EngineParts, ReleaseScope } from './scope.ts'
 import { stateOf } from './state.ts'
+import { writeStreams } from './streams.ts'
 import { errorFacts, wasTold } from './step.ts'
 import { unfinishedRelease } from './unfinished.ts'
 
@@ -72,6 +73,7 @@ export async function runRelease(
   const durationMs = now() - startedAt
   const state = stateOf(scope)
   const manifest = await writeManifest(scope, state, inputs)
+  await writeStreams(scope.stateDirectory, journal.state(), scope.configuration.require)
   journal.append({ type: 'release-closed', release, outcome, durationMs })
   listener({ type: 'release-finished', at: now(), release, outcome, manifest, durationMs })
   return { release, outcome, manifest, state }

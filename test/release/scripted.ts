@@ -45,6 +45,8 @@ export interface ScriptedRelease {
   marks: Map<string, Resource>
   /** The ends that heartbeats wrote, by lease. */
   prolonged: Map<string, string>
+  /** Names of images that a machine uses. */
+  used: Set<string>
   /** Architectures of the indexes in the registry, by tag. */
   indexes: Map<string, string[]>
   /** Architectures whose images no cloud can boot. */
@@ -69,6 +71,7 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
     images: new Map(),
     marks: new Map(),
     prolonged: new Map(),
+    used: new Set(),
     indexes: new Map(),
     unbootable: new Set(),
     layerBytesFails: false,
@@ -183,7 +186,13 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
         // The newest first, as some clouds do.
         for (const image of [...world.images.values()].toReversed()) if (image.cloud === name) yield image
       },
-      async remove() {},
+      async remove(image) {
+        world.calls.push(`remove ${image.name}`)
+        world.onCall(`remove ${image.name}`)
+        world.images.delete(`${image.arch} ${image.sha256}`)
+      },
+      inUse: async ({ name: image }) =>
+        world.used.has(image) ? `the machine m1 runs from ${image}` : undefined,
       async *leftovers() {},
       async discard() {},
     },
