@@ -1,5 +1,5 @@
 import { openStore } from '#src/artifact/store.ts'
-import type { ReleaseOptions } from '#src/cli.ts'
+import type { ReleaseOptions } from '#src/command-line/options.ts'
 import { loadConfiguration } from '#src/config/load.ts'
 import { readJournal } from '#src/journal/journal.ts'
 import { registryClient } from '#src/registry/client.ts'

@@ -1,30 +1,25 @@
 import { type ArtifactStore, openStore } from '#src/artifact/store.ts'
-import { openBuilder } from '#src/builder/session.ts'
-import type { ReleaseOptions } from '#src/cli.ts'
+import type { ReleaseOptions } from '#src/command-line/options.ts'
 import type { Cloud } from '#clouds/types.ts'
 import { loadConfiguration } from '#src/config/load.ts'
 import type { Configuration } from '#src/config/types.ts'
-import { podman } from '#src/container/podman.ts'
-import { bib } from '#src/disk/bib.ts'
 import type { Listener, ReleaseOutcome } from '#src/events.ts'
 import { type Engine, engineAtWork, enterEngine } from '#src/journal/engine.ts'
 import { readJournal } from '#src/journal/journal.ts'
 import type { FactoryState } from '#src/journal/replay.ts'
 import { registryClient } from '#src/registry/client.ts'
 import type { RegistryClient } from '#src/registry/types.ts'
-import { giveBackLeftovers } from '#src/release/give-back.ts'
 import type { ReleaseInputs } from '#src/release/inputs.ts'
 import { readInputsToGoOn } from '#src/release/inputs-to-go-on.ts'
 import { planNow } from '#src/release/last-release.ts'
 import type { Plan } from '#src/release/plan.ts'
-import { runRelease } from '#src/release/release.ts'
-import type { EngineParts } from '#src/release/scope.ts'
-import { unfinishedRelease } from '#src/release/unfinished.ts'
+import { press } from '#src/release/press.ts'
 import { viewRelease } from '#src/release/view.ts'
 import { chooseListener } from '#src/ui/choose.ts'
 import type { Screen } from '#src/ui/listener.ts'
 import { summaryTable } from '#src/ui/summary.ts'
 import { commandContext, openClouds } from './clouds.ts'
+import { engineParts } from './engine-parts.ts'
 import { onInterruption, whileWatching } from './interruption.ts'
 import { otherFactory, toldOf } from './other-factory.ts'
 import { secretsOf } from './secrets.ts'
@@ -94,35 +89,20 @@ async function asEngine(button: Button, engine: Engine): Promise<number> {
     screen.listen({ type: 'warning', at: Date.now(), message: engine.warning })
   }
   await store.clearIncoming()
-  const planned = await planFor(button, journal.state())
   const mask = await secretsOf(configuration, inputs)
-  const parts: EngineParts = {
+  const parts = engineParts({
     configuration,
-    stateDirectory: configuration.stateDirectory,
     journal,
     store,
     clouds,
-    container: podman,
-    disk: bib,
     registry,
-    openBuilder: async (ref, login, session) =>
-      await openBuilder(ref, login, session, {
-        readyLimitMs: configuration.limits.boot,
-        reconnectLimitMs: configuration.limits.reconnect,
-      }),
     listener: screen.listen,
     signal: interruption.signal,
-    now: Date.now,
     mask: mask.text,
     keepBuilders: options.keepBuilders ?? false,
-  }
-  const resuming = unfinishedRelease(journal.state(), planned.key, configuration.require)
-  await giveBackLeftovers(parts, resuming?.release)
-  if (planned.nothingChanged) {
-    screen.listen({ type: 'nothing-changed', at: Date.now(), key: planned.key, ...planned.nothingChanged })
-    return 0
-  }
-  const result = await runRelease(parts, planned, inputs)
+  })
+  const result = await press(parts, inputs, selectionOf(options))
+  if ('nothingChanged' in result) return 0
   await screen.close()
   if (options.output !== 'json') process.stdout.write(summaryTable(summaryRows(result.state)))
   if (result.outcome === 'interrupted') interruption.signal.throwIfAborted()
@@ -160,8 +140,11 @@ function stateNow(stateDirectory: string): FactoryState {
 
 async function planFor(button: Button, state: FactoryState): Promise<Plan> {
   const { options, configuration, clouds, store, inputs } = button
-  const selection = { architectures: options.arch, to: options.to, force: options.force }
-  return await planNow(configuration, { clouds, store, state }, inputs, selection)
+  return await planNow(configuration, { clouds, store, state }, inputs, selectionOf(options))
+}
+
+function selectionOf({ arch, to, force }: ReleaseCommandOptions) {
+  return { architectures: arch, to, force }
 }
 
 /** The same command line once more, ready to paste. */

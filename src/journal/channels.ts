@@ -1,6 +1,9 @@
 import { type Decision, decisionOf } from './decisions.ts'
 import type { StoredRecord } from './records.ts'
 
+export const channelNames = ['candidate', 'promoted', 'previous'] as const
+export type ChannelName = (typeof channelNames)[number]
+
 /** Named pointers to releases. */
 export interface Channels {
   /** The newest promotable release. */

@@ -1,8 +1,9 @@
 import type { Image } from '#clouds/types.ts'
+import { channelNames } from '#src/journal/channels.ts'
 import type { CollectedArtifact } from '#src/journal/records.ts'
 import type { FactoryState, PublishedImage, ReleaseState } from '#src/journal/replay.ts'
 import { formatAge } from '#src/units.ts'
-import { releaseOf, channelNames } from './streams.ts'
+import { releaseOf } from './streams.ts'
 import { type Requirement, isRetired, judge } from './outcome.ts'
 
 export interface Retention {

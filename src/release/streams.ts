@@ -6,14 +6,11 @@ import {
   releaseJsonText,
   writeReleaseJson,
 } from '#src/artifact/release-json.ts'
-import type { Channels } from '#src/journal/channels.ts'
+import { type ChannelName, channelNames } from '#src/journal/channels.ts'
 import type { FactoryState } from '#src/journal/replay.ts'
 import { markOf } from './marks.ts'
 import type { Requirement } from './outcome.ts'
 import { releaseManifestFile } from './scope.ts'
-
-export const channelNames = ['candidate', 'promoted', 'previous'] as const satisfies (keyof Channels)[]
-export type ChannelName = (typeof channelNames)[number]
 
 /** Where the stream metadata of a channel lies: the same path whichever release it points to. */
 export function streamFile(stateDirectory: string, channel: ChannelName): string {

@@ -1,0 +1,6 @@
+/** What the commands of one call share. */
+export interface CommandLine {
+  /** `--config`. */
+  config(): string | undefined
+  exitCode: number
+}
