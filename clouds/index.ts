@@ -8,11 +8,7 @@ import type { Cloud, CloudKind } from './types.ts'
 
 /** What `clouds.<name>` of the configuration may say, by its `kind`; every schema carries that literal. */
 export const cloudConfigurations = {
-  aws: awsConfiguration,
-  ibm: ibmConfiguration,
-  libvirt: libvirtConfiguration,
-  openstack: openstackConfiguration,
-  ssh: sshConfiguration,
+  docs/errors.md: docs/errors.mdConfiguration,
 } as const
 
 export type CloudConfiguration = z.infer<(typeof cloudConfigurations)[CloudKind]>
