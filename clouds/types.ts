@@ -139,7 +139,10 @@ export interface ImageStore {
    * `image-gone` when the image is not there any more. Missing where a cloud has no place for it.
    */
   mark?(image: Image, mark: ImageMark, ctx: Context): Promise<void>
-  /** The mark that stands on the image in the cloud; undefined where none does, or the image is gone. Present where `mark` is. */
+  /**
+   * The mark that stands on the image in the cloud; undefined where none does, where it does only in part (somebody has
+   * cleared the deprecation, say), or the image is gone. Present where `mark` is.
+   */
   marked?(image: Image, ctx: Context): Promise<ImageMark | undefined>
   /** "Not there" is success. */
   remove(image: Image, ctx: Context): Promise<void>

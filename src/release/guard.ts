@@ -1,5 +1,6 @@
-import type { BuilderPool, Cloud, ImageStore } from '#clouds/types.ts'
+import type { BuilderPool, Cloud, Image, ImageMark, ImageStore } from '#clouds/types.ts'
 import type { Builder } from '#src/builder/types.ts'
+import type { Context } from '#src/context.ts'
 import { type FactoryError, asFactoryError } from '#src/errors.ts'
 import type { Journal } from '#src/journal/journal.ts'
 import type { EngineParts } from './scope.ts'
@@ -128,6 +129,12 @@ function fencedStore(images: ImageStore, journal: Journal): ImageStore {
       journal.assertCurrent()
       return await images.publish(artifact, key, ctx)
     },
+    ...(images.mark && {
+      async mark(image: Image, mark: ImageMark, ctx: Context) {
+        journal.assertCurrent()
+        await images.mark!(image, mark, ctx)
+      },
+    }),
     async remove(image, ctx) {
       journal.assertCurrent()
       await images.remove(image, ctx)

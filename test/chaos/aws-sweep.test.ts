@@ -63,6 +63,9 @@ const notOfSuchARelease = {
     'UploadPart',
   ],
   'only for what failed or was left over': ['DeleteSnapshot', 'DeregisterImage'],
+  'only for images that are to be used after all, which test/clouds/aws-marks.test.ts cuts off': [
+    'DisableImageDeprecation',
+  ],
   'only for what a machine that has ended left behind': [
     'CancelSpotInstanceRequests',
     'DeleteNetworkInterface',

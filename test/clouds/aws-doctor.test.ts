@@ -196,13 +196,13 @@ test('a canary that could not be removed is told, with why', async () => {
 test("the policy has only what the configuration uses, and ends only what bears the owner's mark", async () => {
   await using fixture = await createAwsBuildersFixture('http://127.0.0.1:1')
   const plain = completePolicy(fixture.settings({ copyTo: [] }))
-  for (const action of ['CopyImage', 'ModifyImageAttribute', 'EnableImageDeprecation', 'CancelSpot', 'ssm:'])
+  for (const action of ['CopyImage', 'ImageAttribute', 'CancelSpot', 'ssm:'])
     expect(plain).not.toContain(action)
   const policy = JSON.parse(completePolicy(fixture.settings(everything))) as {
     Statement: { Action: string[]; Condition?: object }[]
   }
   const ends = policy.Statement.filter(({ Action }) =>
-    Action.some((action) => /Terminate|Delete|Deregister/.test(action)),
+    Action.some((action) => /Terminate|Delete|Deregister|Deprecation/.test(action)),
   )
   expect(ends).toHaveLength(1)
   expect(ends[0]?.Condition).toEqual({ StringEquals: { 'aws:ResourceTag/factory:owner': fixture.owner } })

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { ImageKey } from '#clouds/types.ts'
+import { type ImageKey, imageMarks } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import { type OpenCloud, gather, imageKey, testContext } from './shared.ts'
 
@@ -109,6 +109,39 @@ export function imageContract(kind: string, makeFixture: () => Promise<ImagesFix
       await cloud.images!.discard(leftover!, ctx)
       expect(await cloud.images!.find(key, ctx)).toEqual(image)
       await cloud.images!.remove(image, ctx)
+    })
+
+    test('bears each mark that it is given, also twice, and is found, listed and adopted whatever its mark, until it is gone', async () => {
+      const { owner, artifact } = fixture
+      const cloud = await fixture.open()
+      const key = imageKey(cloud, owner, artifact, 'marked')
+      const image = await cloud.images!.publish(artifact, key, testContext())
+      const marked = async () => await (await fixture.open()).images!.marked!(image, testContext())
+      expect(await marked()).toBeUndefined()
+      // There and back: what one mark set another one has to clear.
+      for (const mark of [...imageMarks, 'promoted', 'ignored', 'candidate', 'ignored'] as const) {
+        const ctx = testContext()
+        await cloud.images!.mark!(image, mark, ctx)
+        await cloud.images!.mark!(image, mark, ctx)
+        expect(await marked()).toBe(mark)
+        expect(await cloud.images!.find(key, ctx), mark).toEqual(image)
+        expect(await gather(cloud.images!.list(ctx)), mark).toEqual([image])
+        expect(await gather(cloud.images!.leftovers(owner, ctx)), mark).toEqual([])
+      }
+      expect(await cloud.images!.publish(artifact, key, testContext())).toEqual(image)
+      expect(await marked(), 'publishing it again is no choice to use it').toBe('ignored')
+
+      const ctx = testContext()
+      const gone = { code: 'image-gone', class: 'user', message: expect.stringContaining(image.id) }
+      const other = { ...image, sha256: 'f'.repeat(64) }
+      await expect(cloud.images!.mark!(other, 'promoted', ctx), 'other content').rejects.toMatchObject(gone)
+      expect(await cloud.images!.marked!(other, ctx)).toBeUndefined()
+      expect(await marked()).toBe('ignored')
+      await cloud.images!.remove(image, ctx)
+      await expect(cloud.images!.mark!(image, 'promoted', ctx)).rejects.toMatchObject(gone)
+      expect(await marked()).toBeUndefined()
+      expect(await gather(cloud.images!.list(ctx))).toEqual([])
+      expect(await gather(cloud.images!.leftovers(owner, ctx))).toEqual([])
     })
   })
 }

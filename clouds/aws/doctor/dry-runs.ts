@@ -5,6 +5,8 @@ import {
   DeleteSnapshotCommand,
   DeleteVolumeCommand,
   DeregisterImageCommand,
+  DescribeImageAttributeCommand,
+  DisableImageDeprecationCommand,
   EnableImageDeprecationCommand,
   GetConsoleOutputCommand,
   ModifyImageAttributeCommand,
@@ -134,6 +136,12 @@ export function dryRunsOnNothing({ ec2 }: RegionClients, account: string): Probe
     [
       'EnableImageDeprecation',
       (o) => ec2.send(new EnableImageDeprecationCommand({ ImageId, DeprecateAt, DryRun }), o),
+    ],
+    ['DisableImageDeprecation', (o) => ec2.send(new DisableImageDeprecationCommand({ ImageId, DryRun }), o)],
+    [
+      'DescribeImageAttribute',
+      (o) =>
+        ec2.send(new DescribeImageAttributeCommand({ ImageId, Attribute: 'launchPermission', DryRun }), o),
     ],
   ]
   return runs.map(([name, send]) => ({ action: `ec2:${name}`, by: 'dry run on nothing', send }))

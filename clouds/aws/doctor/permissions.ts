@@ -29,7 +29,7 @@ export const importService = 'vmie.amazonaws.com'
 
 /** Every right that a configuration needs, in the order in which a release comes to need it. */
 export function permissionsFor(configuration: AwsConfiguration): Permission[] {
-  const { base, spot, method, bucket, copyTo, share, deprecateAfter } = configuration
+  const { base, spot, method, bucket, copyTo, share } = configuration
   const sharing = share.public || share.accounts.length > 0 || share.organizations.length > 0
   return [
     ...common,
@@ -52,6 +52,7 @@ export function permissionsFor(configuration: AwsConfiguration): Permission[] {
     ...images,
     ...when(copyTo.length > 0, [{ action: 'ec2:CopyImage', why: 'to copy images to further regions' }]),
     ...when(sharing, [
+      { action: 'ec2:DescribeImageAttribute', why: 'to see whom images are shared with' },
       { action: 'ec2:ModifyImageAttribute', why: 'to share images', on: 'image', ours: true },
     ]),
     ...when(share.accounts.length > 0, [
@@ -61,9 +62,6 @@ export function permissionsFor(configuration: AwsConfiguration): Permission[] {
         on: 'snapshot',
         ours: true,
       },
-    ]),
-    ...when(deprecateAfter !== undefined, [
-      { action: 'ec2:EnableImageDeprecation', why: 'to say when images end', on: 'image', ours: true },
     ]),
     ...looks,
     ...when(share.public, [
@@ -126,6 +124,18 @@ const imports: readonly Permission[] = [
 
 const images: readonly Permission[] = [
   { action: 'ec2:RegisterImage', why: 'to make images of what was sent' },
+  {
+    action: 'ec2:EnableImageDeprecation',
+    why: 'to say which images are not to be used any more',
+    on: 'image',
+    ours: true,
+  },
+  {
+    action: 'ec2:DisableImageDeprecation',
+    why: 'to say which images are to be used after all',
+    on: 'image',
+    ours: true,
+  },
   { action: 'ec2:DeregisterImage', why: 'to remove old images', on: 'image', ours: true },
   { action: 'ec2:DeleteSnapshot', why: 'to remove old images', on: 'snapshot', ours: true },
 ]

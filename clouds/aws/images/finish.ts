@@ -1,18 +1,13 @@
-import {
-  CreateTagsCommand,
-  EnableImageDeprecationCommand,
-  ModifyImageAttributeCommand,
-  ModifySnapshotAttributeCommand,
-} from '@aws-sdk/client-ec2'
+import { CreateTagsCommand } from '@aws-sdk/client-ec2'
 import type { Context } from '#src/context.ts'
 import { parseDuration } from '#src/units.ts'
-import { amiById, snapshotsOf } from './amis.ts'
 import { call } from '../call.ts'
-import type { AwsConfiguration } from '../config.ts'
 import type { RegionClients } from '../clients.ts'
-import { readyMark } from './image-marks.ts'
 import type { AwsSettings } from '../settings.ts'
-import { tagsOf } from '../tags.ts'
+import { type Marks, tagsOf } from '../tags.ts'
+import { deprecateAt } from './deprecation.ts'
+import { readyMark } from './image-marks.ts'
+import { launchPermissionsOf, share } from './sharing.ts'
 
 /**
  * Shares a new image as configured, says when it will be deprecated, and marks it as ready: the last thing, so that one
@@ -26,49 +21,22 @@ export async function finishImage(
 ): Promise<void> {
   const { configuration } = settings
   const clients = settings.clients(region)
-  await share(clients, configuration, id, ctx)
+  await share(clients, configuration, id, launchPermissionsOf(configuration), ctx)
   const { deprecateAfter } = configuration
-  if (deprecateAfter !== undefined) {
-    const DeprecateAt = new Date(ctx.now() + parseDuration(deprecateAfter)!)
-    await call(`deprecating ${id}`, region, ctx, (options) =>
-      clients.ec2.send(new EnableImageDeprecationCommand({ ImageId: id, DeprecateAt }), options),
-    )
-  }
-  const Tags = tagsOf({ [readyMark]: 'yes' }, '', {}).filter(({ Key }) => Key !== 'Name')
-  await call(`marking ${id}`, region, ctx, (options) =>
-    clients.ec2.send(new CreateTagsCommand({ Resources: [id], Tags }), options),
-  )
+  if (deprecateAfter !== undefined)
+    await deprecateAt(clients, id, ctx.now() + parseDuration(deprecateAfter)!, ctx)
+  await writeMarks(clients, id, { [readyMark]: 'yes' }, ctx)
 }
 
-async function share(
-  clients: RegionClients,
-  configuration: AwsConfiguration,
+/** Sets marks on an image that is there, in place of those of the same names. */
+export async function writeMarks(
+  { ec2, region }: RegionClients,
   id: string,
+  marks: Marks,
   ctx: Context,
 ): Promise<void> {
-  const { accounts, organizations, public: everybody } = configuration.share
-  const add = [
-    ...accounts.map((UserId) => ({ UserId })),
-    ...organizations.map((arn) =>
-      arn.includes(':ou/') ? { OrganizationalUnitArn: arn } : { OrganizationArn: arn },
-    ),
-    ...(everybody ? [{ Group: 'all' as const }] : []),
-  ]
-  if (add.length === 0) return
-  const { ec2, region } = clients
-  await call(`sharing ${id}`, region, ctx, (options) =>
-    ec2.send(new ModifyImageAttributeCommand({ ImageId: id, LaunchPermission: { Add: add } }), options),
+  const Tags = tagsOf(marks, '', {}).filter(({ Key }) => Key !== 'Name')
+  await call(`marking ${id}`, region, ctx, (options) =>
+    ec2.send(new CreateTagsCommand({ Resources: [id], Tags }), options),
   )
-  if (accounts.length === 0) return
-  // To copy an image, an account must also be able to read its snapshot.
-  const ami = await amiById(clients, id, ctx)
-  for (const snapshotId of snapshotsOf(ami)) {
-    const CreateVolumePermission = { Add: accounts.map((UserId) => ({ UserId })) }
-    await call(`sharing ${snapshotId}`, region, ctx, (options) =>
-      ec2.send(
-        new ModifySnapshotAttributeCommand({ SnapshotId: snapshotId, CreateVolumePermission }),
-        options,
-      ),
-    )
-  }
 }

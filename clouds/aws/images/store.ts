@@ -8,6 +8,7 @@ import { discardFromBucket, findInBucket, isInBucket } from './bucket-leftovers.
 import { fromEveryRegion } from '#clouds/every-region.ts'
 import { imageFromAmi, readyMark } from './image-marks.ts'
 import { discardLeftover, findLeftovers } from './leftovers.ts'
+import { markImage, markOf } from './mark.ts'
 import { findImage, makeCopy, makeImage } from './publish.ts'
 import { snapshotRate } from '../rates.ts'
 import { removeImage } from './remove.ts'
@@ -67,6 +68,8 @@ export function createImageStore(settings: AwsSettings): ImageStore {
           if (image && ami.State === 'available') yield image
         }
       }),
+    mark: (image, mark, ctx) => markImage(settings, image, mark, ctx),
+    marked: (image, ctx) => markOf(settings, image, ctx),
     remove: (image, ctx) => removeImage(settings, image.region, image.id, ctx),
     leftovers: (owner, ctx) =>
       fromEveryRegion(settings, ctx, async function* (region) {

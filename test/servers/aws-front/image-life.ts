@@ -5,7 +5,7 @@ import { needImage } from './image-view.ts'
 import { need } from './query.ts'
 import { Refusal } from './refusal.ts'
 import type { World } from './world.ts'
-import { ec2Answer } from './xml.ts'
+import { ec2Answer, text } from './xml.ts'
 import type { Node } from './xml.ts'
 
 /** With its snapshots when that is asked for, which moto does not know: those that no other image is made of. */
@@ -34,19 +34,46 @@ export const enableImageDeprecation: Operation = async (call, world) => {
       code: 'InvalidParameterValue',
       message: `Value ( ${at} ) for parameter DeprecateAt is invalid.`,
     })
-  await needImage(world, call.region, id)
-  endOfDryRun(call)
+  const image = await needImage(world, call.region, id)
   const record = world.images.get(id)
+  const latest = record?.deprecationTime ?? new Date(createdAt(image) + publicForMs).toISOString()
+  if (isPublic(image) && Date.parse(at) > Date.parse(latest)) throw onlyPrivate(id)
+  endOfDryRun(call)
   if (record) record.deprecationTime = new Date(at).toISOString()
   return ec2Answer('EnableImageDeprecation', { return: 'true' })
 }
 
 export const disableImageDeprecation: Operation = async (call, world) => {
   const id = need(call.parameters, 'ImageId')
-  await needImage(world, call.region, id)
+  if (isPublic(await needImage(world, call.region, id))) throw onlyPrivate(id)
   endOfDryRun(call)
   delete world.images.get(id)?.deprecationTime
   return ec2Answer('DisableImageDeprecation', { return: 'true' })
+}
+
+/** From then on an image is public, and AWS itself deprecates it two years after its making, if nothing else does before. */
+export function endPublic(world: World, image: Node): void {
+  const record = world.images.get(text(image, 'imageId') ?? '')
+  if (!record) return
+  const end = new Date(createdAt(image) + publicForMs).toISOString()
+  const { deprecationTime = end } = record
+  record.deprecationTime = deprecationTime < end ? deprecationTime : end
+}
+
+const publicForMs = 2 * 365 * 86_400_000
+
+function isPublic(image: Node): boolean {
+  return text(image, 'isPublic') === 'true'
+}
+
+function createdAt(image: Node): number {
+  return Date.parse(text(image, 'creationDate') ?? '')
+}
+
+/** https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ami-deprecate.html has the rule, and no name for the refusal. */
+function onlyPrivate(id: string): Refusal {
+  const message = `The deprecation of ${id} can be cleared or be made later only while it is private`
+  return new Refusal({ code: 'InvalidParameterCombination', message })
 }
 
 async function deleteUnused(world: World, region: string, snapshotId: string): Promise<string> {

@@ -18,7 +18,7 @@ import { terminateInstances } from './instance-life.ts'
 import { describeInstances } from './instance-view.ts'
 import { runInstances } from './instances.ts'
 import { getServiceQuota } from './quotas.ts'
-import { getImageBlockPublicAccessState, modifyImageAttribute } from './sharing.ts'
+import { describeImageAttribute, getImageBlockPublicAccessState, modifyImageAttribute } from './sharing.ts'
 import { deleteSnapshot, describeSnapshots } from './snapshots.ts'
 import { getRole } from './spot-role.ts'
 import { describeAddresses, describeNetworkInterfaces, describeVolumes } from './volumes-and-addresses.ts'
@@ -45,6 +45,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   'ec2 CopyImage': copyImage,
   'ec2 DescribeImages': describeImages,
   'ec2 DeregisterImage': deregisterImage,
+  'ec2 DescribeImageAttribute': describeImageAttribute,
   'ec2 ModifyImageAttribute': modifyImageAttribute,
   'ec2 GetImageBlockPublicAccessState': getImageBlockPublicAccessState,
   'ec2 EnableImageDeprecation': enableImageDeprecation,

@@ -1,5 +1,6 @@
 import type { Operation } from './call.ts'
 import { endOfDryRun } from './dry-run.ts'
+import { endPublic } from './image-life.ts'
 import { needImage } from './image-view.ts'
 import { need } from './query.ts'
 import { Refusal } from './refusal.ts'
@@ -15,7 +16,7 @@ export const getImageBlockPublicAccessState: Operation = async (call, world) => 
 /** moto keeps the permissions; the lock is looked at here. */
 export const modifyImageAttribute: Operation = async (call, world) => {
   const { parameters, region } = call
-  await needImage(world, region, need(parameters, 'ImageId'))
+  const image = await needImage(world, region, need(parameters, 'ImageId'))
   const isPublic = Object.entries(parameters).some(
     ([key, value]) => /^(LaunchPermission\.Add\.\d+\.Group|UserGroup\.\d+)$/.test(key) && value === 'all',
   )
@@ -24,6 +25,15 @@ export const modifyImageAttribute: Operation = async (call, world) => {
       code: 'OperationNotPermitted',
       message: 'You cannot publicly share this AMI: block public access for AMIs is enabled in this account',
     })
+  endOfDryRun(call)
+  const answer = await world.upstream.forward(call)
+  if (isPublic) endPublic(world, image)
+  return answer
+}
+
+/** moto answers, and knows no dry run of it. */
+export const describeImageAttribute: Operation = async (call, world) => {
+  await needImage(world, call.region, need(call.parameters, 'ImageId'))
   endOfDryRun(call)
   return world.upstream.forward(call)
 }
