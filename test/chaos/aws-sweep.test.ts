@@ -1,55 +1,33 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { cut, late, lostAnswer, stalled } from '#test/servers/aws-front/effects.ts'
-import { type Kill, type RunPoints, around, betweenBlocks, isReading, pointsOfRun } from './aws-points.ts'
-import { expectNoUnknownMachine, expectOneOfEverythingOnAws } from './aws-world.ts'
-import { type RunnableWorld, awsWorlds, strikeAt } from './aws-worlds.ts'
+import { cut, late, lostAnswer } from '#test/servers/aws-front/effects.ts'
+import { awsForTests } from '#test/servers/aws-test.ts'
+import { awsCloud } from './aws-cloud.ts'
+import { expectOneOfEverythingOnAws } from './aws-image.ts'
+import { type RunPoints, type Spared, around, isReading, partsOfPoint } from './cloud-points.ts'
+import { cloudSweep, tellKills } from './cloud-sweep.ts'
+import { cloudWorlds } from './cloud-worlds.ts'
 
 /*
  * The engine and the AWS adapter together, of which sweep.test.ts has the first alone and the tests of test/clouds the
  * second. One architecture says as much as two: in the adapter they share nothing.
  */
-const inWorld = awsWorlds()
+const inWorld = cloudWorlds([awsForTests(), awsForTests()], awsCloud)
+const sweep = cloudSweep(inWorld, expectOneOfEverythingOnAws)
 let whole: RunPoints = { appends: [], requests: [] }
 let resumed = whole
 beforeAll(async () => {
-  const runs = await Promise.all([
-    inWorld(pointsOfRun),
-    inWorld(async (world) => {
-      await killInBuild(world)
-      return await pointsOfRun(world)
-    }),
-  ])
-  whole = runs[0]
-  resumed = runs[1]
+  ;({ whole, resumed } = await sweep.points())
 }, 600_000)
 
-/** The middle of the build: its machine is rented, and nothing is published. */
-async function killInBuild(world: RunnableWorld): Promise<void> {
-  await world.run({ point: 'append container-built x86_64 #1', when: 'after', what: 'kill' })
-  world.front.forgetRequests()
-}
-
-async function killAndRunAgain(world: RunnableWorld, { point, when }: Kill): Promise<void> {
-  const after = `killed ${when} ${point}, ${world.directory}`
-  const killed = point.startsWith('append ')
-    ? await world.run({ point, when, what: 'kill' })
-    : await world.killAt(point, stalled(when === 'after'))
-  expect(killed.signal, `${after}\n${killed.stderr}`).toBe('SIGKILL')
-  await expectNoUnknownMachine(world, after)
-  const second = await world.run()
-  expect(second.exitCode, `${after}\n${second.stderr}`).toBe(0)
-  await expectOneOfEverythingOnAws(world, after)
-}
-
-/** Every point in a world of its own; one that fails does not hide the others. */
-async function inEach<T>(points: readonly T[], work: (world: RunnableWorld, point: T) => Promise<void>) {
-  const outcomes = await Promise.allSettled(
-    points.map((point) => inWorld(async (world) => await work(world, point))),
-  )
-  const failures = outcomes.flatMap((one) => (one.status === 'rejected' ? [String(one.reason)] : []))
-  expect(failures).toEqual([])
+/** All blocks are under way at once: the first and the last one are enough. */
+const betweenBlocks = /^PutSnapshotBlock \S+ #[23]$/
+const spared: Spared = {
+  between: betweenBlocks,
+  // The last one for the mark that an image is ready.
+  inARow:
+    /^(ModifyImageAttribute|ModifySnapshotAttribute|EnableImageDeprecation) |^CreateTags (us-east-1 #2|eu-west-1 #1)$/,
 }
 
 /** Requests of the adapter that change something and that such a release does not make. */
@@ -83,16 +61,15 @@ describe('an orchestrator on AWS that is killed and run again', () => {
     const made = sources.flatMap((source) =>
       [...source.matchAll(/new (\w+)Command\(/g)].map(([, action]) => action as string),
     )
-    const killedAt = new Set(around(whole).map(({ point }) => point.split(' ')[0]))
+    const killedAt = new Set(around(whole, spared).map(({ point }) => point.split(' ')[0]))
     const missing = new Set(made.filter((action) => !isReading(action) && !killedAt.has(action)))
     expect([...missing].toSorted()).toEqual(Object.values(notOfSuchARelease).flat().toSorted())
   })
 
   test('around every append and every request that changes something: one of everything, and nothing is left', async () => {
-    const kills = around(whole)
-    await inEach(kills, killAndRunAgain)
-    const transitions = whole.appends.length + whole.requests.length
-    process.stderr.write(`killed at ${kills.length} points of ${transitions} transitions\n`)
+    const kills = around(whole, spared)
+    await sweep.inEach(kills, sweep.killAndRunAgain)
+    tellKills(kills, whole)
   })
 
   test('again when it has taken up the machine of a run that was killed: still that one', async () => {
@@ -102,19 +79,19 @@ describe('an orchestrator on AWS that is killed and run again', () => {
     ]
     expect(points).toHaveLength(3)
     expect(points.at(-1)).toMatch(/^CreateTags /)
-    await inEach(points, async (world, point) => {
-      await killInBuild(world)
-      await killAndRunAgain(world, { point, when: 'after' })
+    await sweep.inEach(points, async (world, point) => {
+      await sweep.killInBuild(world)
+      await sweep.killAndRunAgain(world, { point, when: 'after' })
     })
   })
 
   test('whose last request comes to AWS only when the next run is over: it makes nothing more', async () => {
     const points = whole.requests.filter((request) => /^(Run|Start|Register|Copy)/.test(request))
     expect(points).toHaveLength(6)
-    await inEach(points, async (world, point) => {
+    await sweep.inEach(points, async (world, point) => {
       const after = `${point} comes late, ${world.directory}`
       const { effect, letHappen } = late()
-      await world.killAt(point, effect)
+      await world.killWhen(world.cloud.strike(point, effect))
       const second = await world.run()
       expect(second.exitCode, `${after}\n${second.stderr}`).toBe(0)
       const { refusal } = await letHappen()
@@ -128,20 +105,15 @@ describe('an orchestrator on AWS that is killed and run again', () => {
 describe('an answer of AWS that is lost after the request had its effect', () => {
   test('costs no second machine and no second image, whichever it was', async () => {
     const requests = whole.requests.filter((request) => !betweenBlocks.test(request))
-    await inEach(requests, async (world, request) => {
-      const after = `answer of ${request} lost, ${world.directory}`
-      const fault = strikeAt(world.front, request, lostAnswer())
-      const run = await world.run()
-      expect(fault.count, after).toBe(1)
-      expect(run.exitCode, `${after}\n${run.stderr}`).toBe(0)
-      await expectOneOfEverythingOnAws(world, after)
+    await sweep.inEach(requests, async (world, request) => {
+      await sweep.loseAnswer(world, request, world.cloud.strike(request, lostAnswer()))
     })
   })
 
   test('costs nothing more when the connection breaks under each kind of request, one after the other', async () => {
-    const kinds = [...new Set(whole.requests.map((request) => request.replace(/ #\d+$/, ' #1')))]
-    await inEach([kinds], async (world, each) => {
-      const faults = each.map((request) => strikeAt(world.front, request, cut(true)))
+    const kinds = [...new Set(whole.requests.map((request) => partsOfPoint(request).name))]
+    await sweep.inEach([kinds], async (world, each) => {
+      const faults = each.map((name) => world.cloud.strike(`${name} #1`, cut(true)))
       const run = await world.run()
       expect(faults.map(({ count }) => count)).toEqual(each.map(() => 1))
       expect(run.exitCode, run.stderr).toBe(0)

@@ -17,7 +17,7 @@ import { scriptedContainer } from './scripted-builder.ts'
 import { archOf } from './scripted-cloud.ts'
 
 /*
- * One orchestrator: the real engine, journal and store over a scripted world or AWS, in a process of its own that may be
+ * One orchestrator: the real engine, journal and store over a scripted world or a real adapter, in a process of its own that may be
  * killed. Ends with exit code 0 (done), 3 (anything else that a release can come to), 1 (it may not go on).
  */
 const options = JSON.parse(process.argv[2] ?? '') as RunOptions
@@ -27,6 +27,7 @@ const points = openPoints(pointsFile, injection)
 const ledger = openLedger(directory)
 const settings = configurationOf(options)
 const { stateDirectory } = settings
+const format = options.cloud?.format ?? 'raw'
 
 process.exitCode = await main().catch((error: unknown) => {
   const { code, message } = asFactoryError(error)
@@ -41,7 +42,8 @@ async function main(): Promise<number> {
   const journal = pointed(engine.journal, points)
   const store = openStore(stateDirectory)
   const { clouds, disk, openBuilder } = await sceneOf({ options, ledger, points })
-  const read = { ...inputs(), diskBuilders: inputs().facts.diskBuilders, bases: inputs().facts.bases }
+  const { facts } = inputs({ formats: { x86_64: [format], s390x: [format] } })
+  const read = { facts, diskBuilders: facts.diskBuilders, bases: facts.bases }
   const planned = await planNow(settings, { clouds, store, state: journal.state() }, read, {})
   const parts: EngineParts = {
     configuration: settings,

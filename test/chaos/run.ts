@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import type { ArchitectureName } from '#arch/index.ts'
+import type { ArchitectureName, DiskFormat } from '#arch/index.ts'
+import type { CloudKind } from '#clouds/types.ts'
 import type { Injection } from './points.ts'
 
 export interface RunOptions {
@@ -16,16 +17,24 @@ export interface RunOptions {
   /** How far its clock is off, in milliseconds. */
   clockMs: number
   injection?: Injection
-  /** AWS instead of the scripted cloud. */
-  aws?: AwsAccount
+  /** A real adapter instead of the scripted cloud. */
+  cloud?: CloudAccount
   /** Where the points of this run are written. */
   pointsFile: string
 }
 
-/** Where AWS answers, and whose marks stand on what is made there. */
-export interface AwsAccount {
-  endpoint: string
+/** The cloud of a real adapter, and whose marks stand on what is made there. */
+export interface CloudAccount {
+  kind: CloudKind
+  /** As it stands under `clouds` of the configuration. */
+  configuration: object
   owner: string
+  /** What the cloud takes images as. */
+  format: DiskFormat
+  /** Below it stands by the id of a machine what that says of itself, once it answers; missing where a machine is logged in to. */
+  machines?: string
+  /** More for the adapter. */
+  settings?: object
 }
 
 const program = new URL('./child.ts', import.meta.url).pathname

@@ -4,7 +4,7 @@ import type { EngineParts } from '#src/release/scope.ts'
 import { configuration } from '#test/release/planning.ts'
 import type { Ledger } from './ledger.ts'
 import type { Points } from './points.ts'
-import type { RunOptions } from './run.ts'
+import type { CloudAccount, RunOptions } from './run.ts'
 import { openScriptedBuilder, scriptedDisk } from './scripted-builder.ts'
 import { scriptedCloud } from './scripted-cloud.ts'
 
@@ -19,26 +19,36 @@ export interface Props {
   points: Points
 }
 
-/** The scripted cloud, or AWS where the options name an endpoint; its SDK is loaded only then. */
+/** What images are published to. */
+export const imageDestination = 'lab'
+
+/** The cloud that builders come from: the same one, but where an adapter takes no images. */
+export function builderSource(cloud: CloudAccount | undefined): string {
+  return cloud?.kind === 'ssh' ? 'hosts' : imageDestination
+}
+
+/** The scripted cloud, or a real adapter; what that needs is loaded only then. */
 export async function sceneOf(props: Props): Promise<Scene> {
   const { options, ledger, points } = props
-  if (options.aws) return await (await import('./aws-scene.ts')).awsScene(props, options.aws)
+  if (options.cloud) return await (await import('./cloud-scene.ts')).cloudScene(props, options.cloud)
+  const scripted = scriptedCloud(imageDestination, ledger, points, options.maxBuilders)
   return {
-    clouds: new Map([['lab', scriptedCloud('lab', ledger, points, options.maxBuilders)]]),
+    clouds: new Map([[imageDestination, scripted]]),
     disk: scriptedDisk(),
     openBuilder: (ref) => Promise.resolve(openScriptedBuilder(ref, ledger, points)),
   }
 }
 
 /** Every architecture on machines of the one cloud, which gets all images and boots them. */
-export function configurationOf({ directory, architectures, aws }: RunOptions): Configuration {
+export function configurationOf({ directory, architectures, cloud }: RunOptions): Configuration {
   const stateDirectory = `${directory}/state`
+  const { format = 'raw', owner } = cloud ?? {}
   return configuration({
     stateDirectory,
     image: { ...configuration().image, push: 'registry.example/lab' },
     architectures,
-    builders: Object.fromEntries(architectures.map((arch) => [arch, ['lab']])),
-    publish: [{ to: 'lab', architectures, format: 'raw', verify: true }],
-    ...(aws === undefined ? {} : { owner: aws.owner }),
+    builders: Object.fromEntries(architectures.map((arch) => [arch, [builderSource(cloud)]])),
+    publish: [{ to: imageDestination, architectures, format, verify: true }],
+    ...(owner === undefined ? {} : { owner }),
   })
 }

@@ -4,6 +4,9 @@ import type { BuilderPool, Cloud, Image, ImageKey, ImageStore, Resource } from '
 import type { Ledger } from './ledger.ts'
 import type { Points } from './points.ts'
 
+/** Of all machines of the scripted cloud. */
+export const scriptedAddress = 'scripted'
+
 /**
  * A cloud that keeps its bill in the ledger. It is stricter than real ones: a machine is never rented again under a lease
  * that was given back, an image is never published over a complete one, and what is published must be the bytes of its key.
@@ -44,7 +47,7 @@ function pool(name: string, ledger: Ledger, points: Points, maxBuilders: number)
           leaseId: lease.id,
           arch: lease.arch,
           machine: `vm-${lease.id}`,
-          address: { host: 'scripted', port: 22 },
+          address: { host: scriptedAddress, port: 22 },
           user: 'root',
           hostPublicKey: spec.access.hostPublicKey,
         }

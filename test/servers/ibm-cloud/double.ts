@@ -48,6 +48,7 @@ export async function startIbmDouble(
     images: new Map(),
     volumes: new Map(),
     instances: new Map(),
+    machinesMade: [],
     addresses: new Map(),
     subnets: new Map(),
     securityGroups: new Map(),
@@ -93,6 +94,7 @@ export async function startIbmDouble(
       for (const { id, visibility } of world.images.values())
         if (visibility === 'private') world.images.delete(id)
       world.tagNames.clear()
+      world.machinesMade.splice(0)
     },
     async [Symbol.asyncDispose]() {
       server.close()

@@ -82,6 +82,7 @@ const create: Operation = {
       },
     }
     world.instances.set(instance.id, instance)
+    world.machinesMade.push(instance.name)
     for (const each of [request.boot_volume_attachment, ...request.volume_attachments])
       makeVolume(world, instance, each)
     return { status: 201, body: shown(instance, world) }

@@ -15,7 +15,7 @@ import { taggingOperations } from './tagging.ts'
 import { volumeOperations } from './volumes.ts'
 import type { World } from './world.ts'
 
-const operations: Readonly<Record<string, readonly Operation[]>> = {
+export const operations: Readonly<Record<string, readonly Operation[]>> = {
   iam: iamOperations,
   vpc: [
     ...imageOperations,

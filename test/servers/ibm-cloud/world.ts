@@ -83,6 +83,8 @@ export interface World {
   readonly images: Map<string, ImageRecord>
   readonly volumes: Map<string, VolumeRecord>
   readonly instances: Map<string, InstanceRecord>
+  /** Names of all machines that were ever made, also of those that are gone. */
+  readonly machinesMade: string[]
   readonly addresses: Map<string, AddressRecord>
   readonly subnets: Map<string, SubnetRecord>
   readonly securityGroups: Map<string, { region: string; vpc: string; sshOpen: boolean }>

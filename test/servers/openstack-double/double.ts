@@ -58,6 +58,7 @@ export async function startCloud(stack: Stack, changes: Partial<DoubleSettings> 
       faults.clear()
       requests.splice(0)
       for (const all of [world.servers, world.volumes, world.ports, world.addresses]) all.clear()
+      world.serversMade.splice(0)
       Object.assign(settings, defaultSettings(), changes)
     },
     async [Symbol.asyncDispose]() {

@@ -6,6 +6,8 @@ export type Effect =
   | { kind: 'refused'; isDone: boolean; status: number; json?: unknown; headers?: Record<string, string> }
   /** The connection is reset; it is done before that, or not. */
   | { kind: 'cut'; isDone: boolean }
+  /** No answer ever comes; it is done, or not. */
+  | { kind: 'stalled'; isDone: boolean }
   /** It is done, and its answer is another one. */
   | { kind: 'changed'; change(json: Record<string, unknown>): unknown }
 
@@ -23,25 +25,43 @@ export interface Fault {
 export interface InjectedFault {
   /** How often it has happened. */
   readonly count: number
+  /** Resolves when it happens first; where the request is done before that, then. */
+  readonly happened: Promise<void>
   remove(): void
 }
 
 export interface Faults {
   inject(fault: Fault): InjectedFault
-  strike(request: Seen): Effect | undefined
+  strike(request: Seen): Strike | undefined
   clear(): void
 }
 
+export interface Strike {
+  readonly effect: Effect
+  /** It happens now. */
+  happens(): void
+}
+
+interface Armed {
+  readonly fault: Fault
+  /** Matching requests so far. */
+  seen: number
+  count: number
+  announce(): void
+}
+
 export function openFaults(): Faults {
-  const armed = new Set<{ fault: Fault; seen: number; count: number }>()
+  const armed = new Set<Armed>()
   return {
     inject(fault) {
-      const one = { fault, seen: 0, count: 0 }
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const one: Armed = { fault, seen: 0, count: 0, announce: resolve }
       armed.add(one)
       return {
         get count() {
           return one.count
         },
+        happened: promise,
         remove: () => void armed.delete(one),
       }
     },
@@ -57,7 +77,7 @@ export function openFaults(): Faults {
         one.seen += 1
         if (one.seen <= after || one.count >= times) continue
         one.count += 1
-        return effect
+        return { effect, happens: one.announce }
       }
       return undefined
     },

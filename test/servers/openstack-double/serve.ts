@@ -42,9 +42,12 @@ export async function serve(
     isReal || !incoming.headers['content-type'] ? undefined : await readJson(incoming).catch(() => undefined)
   const seen: Seen = { service, method, path, query: at.search, json, status: 0 }
   requests.push(seen)
-  const effect = faults.strike(seen)
+  const strike = faults.strike(seen)
+  const effect = strike?.effect
   const isDone = !effect || effect.kind === 'changed' || effect.isDone
   const answer = isDone ? await answered(world, service, { incoming, path, at, method, json }) : undefined
+  strike?.happens()
+  if (effect?.kind === 'stalled') return
   if (effect?.kind === 'cut') return void socket.resetAndDestroy()
   if (!isDone) incoming.resume()
   const said = effect ? instead(effect, answer) : answer
@@ -89,7 +92,7 @@ function targetOf({ stack }: World, { pathname }: URL): string {
 }
 
 function instead(
-  effect: Exclude<Effect, { kind: 'cut' }>,
+  effect: Exclude<Effect, { kind: 'cut' | 'stalled' }>,
   answer: ProxiedAnswer | undefined,
 ): ProxiedAnswer | undefined {
   if (effect.kind === 'refused')

@@ -10,6 +10,7 @@ export async function createServer(call: Call, world: World): Promise<Answer> {
   const id = randomUUID()
   const record = recordOf(server, call.projectId, id, world)
   world.servers.set(id, record)
+  world.serversMade.push(record.name)
   for (const { id: volumeId } of record.volumes) {
     const volume = world.volumes.get(volumeId)!
     volume.status = 'in-use'

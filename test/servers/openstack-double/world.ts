@@ -68,6 +68,8 @@ export interface World {
   readonly stack: Stack
   readonly settings: DoubleSettings
   readonly servers: Map<string, ServerRecord>
+  /** Names of all servers that were ever made, also of those that are gone. */
+  readonly serversMade: string[]
   readonly volumes: Map<string, VolumeRecord>
   readonly ports: Map<string, PortRecord>
   readonly addresses: Map<string, AddressRecord>
@@ -85,6 +87,7 @@ export function openWorld(stack: Stack, settings: DoubleSettings): World {
     stack,
     settings,
     servers: new Map(),
+    serversMade: [],
     volumes: new Map(),
     ports: new Map(),
     addresses: new Map(),

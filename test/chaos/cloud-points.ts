@@ -1,7 +1,6 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { AwsFront } from '#test/servers/aws-front/front.ts'
-import type { RunnableWorld } from './aws-worlds.ts'
+import type { CloudWorld } from './cloud-worlds.ts'
 import type { Injection } from './points.ts'
 
 /** What a run goes through, in the order of its first one: `append lease-taken x86_64 #1`, `CopyImage eu-west-1 #1`. */
@@ -12,26 +11,29 @@ export interface RunPoints {
 }
 
 /** Runs to the end and tells the points of that. */
-export async function pointsOfRun({ directory, front, run }: RunnableWorld): Promise<RunPoints> {
+export async function pointsOfRun({ directory, cloud, run }: CloudWorld): Promise<RunPoints> {
   const before = readdirSync(directory)
   const { exitCode, stderr } = await run()
   if (exitCode !== 0) throw new Error(`a run to which nothing happens ended with ${exitCode}: ${stderr}`)
   const file = readdirSync(directory).find((name) => name.startsWith('points-') && !before.includes(name))
   const points = readFileSync(join(directory, file!), 'utf8').trim().split('\n')
   const appends = points.filter((point) => point.startsWith('append '))
-  return { appends, requests: changingRequests(front) }
+  return { appends, requests: numbered(cloud.changes()) }
 }
 
-function changingRequests({ requests }: AwsFront): string[] {
+function numbered(names: readonly string[]): string[] {
   const seen = new Map<string, number>()
-  return requests
-    .filter(({ action }) => !isReading(action))
-    .map(({ action, region }) => {
-      const name = `${action} ${region}`
-      const count = (seen.get(name) ?? 0) + 1
-      seen.set(name, count)
-      return `${name} #${count}`
-    })
+  return names.map((name) => {
+    const count = (seen.get(name) ?? 0) + 1
+    seen.set(name, count)
+    return `${name} #${count}`
+  })
+}
+
+/** Name and number of a request. */
+export function partsOfPoint(point: string): { name: string; number: number } {
+  const [, name = '', number = ''] = /^(.+) #(\d+)$/.exec(point) ?? []
+  return { name, number: Number(number) }
 }
 
 /** Whether a request of that name changes nothing. */
@@ -39,25 +41,30 @@ export function isReading(action: string): boolean {
   return /^(Describe|Get|List|Head|Simulate)/.test(action)
 }
 
+/** A long run kills at both sides of every point, and images are booted in every region. */
+export const isLong = process.env['CHAOS_KILLS'] !== undefined
+
 export type Kill = Pick<Injection, 'point' | 'when'>
+
+/** Requests of one cloud at a side of which an ordinary run does not kill. */
+export interface Spared {
+  /** One after the other with nothing kept between: before one is after the one before it. */
+  inARow?: RegExp
+  /** Many of one kind that are under way at once, of which others are killed at. */
+  between?: RegExp
+}
 
 /** Words of the engine about itself: no request lies between them and the record before or after, and sweep.test.ts kills at each. */
 const ofTheEngine = /^append (step-|container-)/
 /** What the cloud has done, told by a record: between the answer and it the adapter has written its own files. */
 const tellsOfTheCloud = /^append (lease-acquired|lease-prolonged|lease-released|image-published) /
-/** One after the other, the last one for the mark that an image is ready, with nothing kept between: before one is after the one before it. */
-const inARow =
-  /^(ModifyImageAttribute|ModifySnapshotAttribute|EnableImageDeprecation) |^CreateTags (us-east-1 #2|eu-west-1 #1)$/
-/** All blocks are under way at once: the first and the last one are enough. */
-export const betweenBlocks = /^PutSnapshotBlock \S+ #[23]$/
 
 /** The points of a run, each side of each where it is not the same as a side of another; all of them in a long run. */
-export function around({ appends, requests }: RunPoints): Kill[] {
+export function around({ appends, requests }: RunPoints, { inARow, between }: Spared): Kill[] {
   const all = [...appends, ...requests]
-  const isLong = process.env['CHAOS_KILLS'] !== undefined
-  const after = all.filter((point) => isLong || (!ofTheEngine.test(point) && !betweenBlocks.test(point)))
+  const after = all.filter((point) => isLong || (!ofTheEngine.test(point) && !between?.test(point)))
   const before = after.filter(
-    (point) => isLong || tellsOfTheCloud.test(point) || (requests.includes(point) && !inARow.test(point)),
+    (point) => isLong || tellsOfTheCloud.test(point) || (requests.includes(point) && !inARow?.test(point)),
   )
   return [
     ...after.map((point): Kill => ({ point, when: 'after' })),

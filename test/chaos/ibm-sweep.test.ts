@@ -1,0 +1,124 @@
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type IbmForTests, startIbm } from '#test/clouds/ibm-fixture.ts'
+import { operations } from '#test/servers/ibm-cloud/serve.ts'
+import { type RunPoints, type Spared, around, isLong, partsOfPoint } from './cloud-points.ts'
+import { type CloudSweep, cloudSweep, tellKills } from './cloud-sweep.ts'
+import { expectOneOfEveryMachine, stateIn } from './cloud-world.ts'
+import { type CloudWorld, cloudWorlds } from './cloud-worlds.ts'
+import { type IbmCloud, changesNothing, ibmCloud } from './ibm-cloud.ts'
+
+/*
+ * The engine and the adapter for IBM Cloud together, as aws-sweep.test.ts has it for AWS: over the strict double of VPC, IAM
+ * and tagging, with moto behind the front as object storage. An ordinary run boots the image of the main region alone: a
+ * machine that boots it in the other one makes the same requests there. VPC knows no token but the name, so a machine that
+ * is asked for by a request which comes only when its lease is long over is there, for reapers to find; that is not swept.
+ */
+const places: IbmForTests[] = []
+let sweep: CloudSweep<IbmCloud>
+let whole: RunPoints = { appends: [], requests: [] }
+let resumed = whole
+beforeAll(async () => {
+  const polls = { image: 0, instance: 0, address: 0, deletion: 0 }
+  // One after the other: the first makes a tree that both use.
+  for (const _lane of [1, 2])
+    places.push(await startIbm({ polls, tagLag: { attach: 0, read: 0 }, pageSize: 100 }))
+  sweep = cloudSweep(cloudWorlds(places, ibmCloud), expectOneOfEverythingOnIbm)
+  ;({ whole, resumed } = await sweep.points())
+}, 600_000)
+afterAll(async () => {
+  for (const place of places) await place[Symbol.asyncDispose]()
+})
+
+const spared: Spared = {
+  // Marks follow what they stand on, parts their upload, and the address goes when its machine has gone.
+  inARow: /^(AttachTag|DeleteTag|UploadPart|CompleteMultipartUpload|DeleteFloatingIp) /,
+  // Of the three that a lease leaves in the account's list; the first one is of a lease that was prolonged.
+  between: /^DeleteTag global #(3|[5-9]|\d\d)$/,
+}
+
+/** Requests that the double knows and that such a release does not make. */
+const notOfSuchARelease = {
+  'only for what failed or was left over': ['AbortMultipartUpload', 'DeleteImage'],
+  'only for volumes that did not go with their machine': ['DeleteVolume'],
+  'only for an address that somebody took from its machine': ['UpdateFloatingIp'],
+}
+
+describe('an orchestrator on IBM Cloud that is killed and run again', () => {
+  test('is killed at every kind of request that the adapter changes something with', () => {
+    const adapter = new URL('../../clouds/ibm/images', import.meta.url).pathname
+    const ofBucket = readdirSync(adapter)
+      .map((name) => readFileSync(join(adapter, name), 'utf8'))
+      .flatMap((source) => [...source.matchAll(/new (\w+)Command\(/g)].map(([, action]) => action as string))
+    // The double refuses what it does not know, so the adapter makes no others.
+    const known = Object.values(operations).flatMap((each) => each.map(({ action }) => action))
+    const killedAt = new Set(around(whole, spared).map(({ point }) => point.split(' ')[0]))
+    const missing = new Set(
+      [...known, ...ofBucket].filter((action) => !changesNothing(action) && !killedAt.has(action)),
+    )
+    expect([...missing].toSorted()).toEqual(Object.values(notOfSuchARelease).flat().toSorted())
+  })
+
+  test('around every append and every request that changes something: one of everything, and nothing is left', async () => {
+    const kills = around(whole, spared)
+    await sweep.inEach(kills, sweep.killAndRunAgain)
+    tellKills(kills, whole)
+  })
+
+  test('again when it has taken up the machine of a run that was killed: still that one', async () => {
+    const points = [
+      ...resumed.appends.filter((point) => /^append lease-(acquired|prolonged) .*#1$/.test(point)),
+      ...resumed.requests.slice(0, 2),
+    ]
+    expect(points.map((point) => partsOfPoint(point).name)).toEqual([
+      'append lease-acquired x86_64',
+      'append lease-prolonged x86_64',
+      'AttachTag global',
+      'DeleteTag global',
+    ])
+    await sweep.inEach(points, async (world, point) => {
+      await sweep.killInBuild(world)
+      await sweep.killAndRunAgain(world, { point, when: 'after' })
+    })
+  })
+})
+
+describe('an answer of IBM Cloud that is lost after the request had its effect', () => {
+  test('costs no second machine and no second image, whichever it was', async () => {
+    const kinds = [...new Set(whole.requests.map((request) => `${partsOfPoint(request).name} #1`))]
+    await sweep.inEach(isLong ? whole.requests : [], sweep.loseAnswer)
+    await sweep.inEach([kinds], async (world, each) => {
+      const struck = each.map((request) => world.cloud.strike(request, { kind: 'cut', isDone: true }))
+      const { exitCode, stderr } = await world.run()
+      expect(struck.map(({ count }) => count)).toEqual(each.map(() => 1))
+      expect(exitCode, stderr).toBe(0)
+      await expectOneOfEverythingOnIbm(world, `answers cut, ${world.directory}`)
+    })
+  })
+})
+
+/** One of everything, and in each region one image, which VPC has read as the disk. */
+async function expectOneOfEverythingOnIbm(world: CloudWorld<IbmCloud>, after: string): Promise<void> {
+  await expectOneOfEveryMachine(world, after)
+  const { directory, cloud } = world
+  const { releases, collected } = stateIn(directory)
+  const [artifact] = [...collected.values()].flatMap(({ artifacts }) => artifacts)
+  const known = releases[0]?.images.map(({ image }) => image) ?? []
+  expect(cloud.images().toSorted(byRegion), after).toMatchObject(
+    known.toSorted(byRegion).map(({ id, region }) => ({
+      id,
+      region,
+      status: 'available',
+      sha256: artifact?.sha256,
+      deprecation_at: expect.any(String),
+    })),
+  )
+  expect(known.map(({ region }) => region).toSorted(), after).toEqual(
+    [...cloud.regions, ...(cloud.unverified ?? [])].toSorted(),
+  )
+}
+
+function byRegion(one: { region: string }, other: { region: string }): number {
+  return one.region.localeCompare(other.region)
+}
