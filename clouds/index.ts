@@ -8,7 +8,11 @@ import type { Cloud, CloudKind } from './types.ts'
 
 /** What `clouds.<name>` of the configuration may say, by its `kind`; every schema carries that literal. */
 export const cloudConfigurations = {
-  docs/errors.md: docs/errors.mdConfiguration,
+  aws: awsConfiguration,
+  ibm: ibmConfiguration,
+  libvirt: libvirtConfiguration,
+  openstack: openstackConfiguration,
+  ssh: sshConfiguration,
 } as const
 
 export type CloudConfiguration = z.infer<(typeof cloudConfigurations)[CloudKind]>

@@ -91,7 +91,10 @@ describe('what retention leaves over', () => {
     factory.append({
       type: 'image-verified',
       release: two,
-      ...{ imageId, arch, cloud, region },
+      imageId,
+      arch,
+      cloud,
+      region,
       result: 'passed',
       how: 'booted',
     })
