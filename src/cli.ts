@@ -5,6 +5,7 @@ import { cleaningCommands } from '#src/command-line/cleaning.ts'
 import { lookingCommands } from '#src/command-line/looking.ts'
 import { preparingCommands } from '#src/command-line/preparing.ts'
 import { releasingCommands } from '#src/command-line/releasing.ts'
+import { servingCommands } from '#src/command-line/serving.ts'
 import { errorText } from '#src/commands/error-text.ts'
 import { rememberCall } from '#src/commands/spelling.ts'
 import { asFactoryError } from '#src/errors.ts'
@@ -47,6 +48,7 @@ function commandLine(line: CommandLine): Command {
   releasingCommands(program, line)
   lookingCommands(program, line)
   choosingCommands(program, line)
+  servingCommands(program, line)
   cleaningCommands(program, line)
   return program
 }

@@ -1,13 +1,7 @@
-import type { Finding } from '#clouds/types.ts'
 import { loadConfiguration } from '#src/config/load.ts'
-import type { Configuration } from '#src/config/types.ts'
-import type { Context } from '#src/context.ts'
-import { asFactoryError } from '#src/errors.ts'
-import { registryClient } from '#src/registry/client.ts'
 import { table } from '#src/ui/table.ts'
 import { commandContext, openOneCloud } from './clouds.ts'
-import { hereFindings } from './doctor-here.ts'
-import { inputFindings } from './doctor-inputs.ts'
+import { findAll } from './findings.ts'
 import { spelled } from './spelling.ts'
 
 /**
@@ -46,39 +40,4 @@ export async function policyCommand(options: { config: string | undefined }): Pr
     else process.stdout.write(`${policy}\n`)
   }
   return 0
-}
-
-type Found = { cloud: string } & Finding
-
-/** `inputs` and `here` stand where the others have the name of their cloud. */
-async function findAll(
-  configuration: Configuration,
-  config: string | undefined,
-  ctx: Context,
-): Promise<Found[]> {
-  const registry = registryClient({ authFile: configuration.image.authFile })
-  const checkFiles = async () => void (await loadConfiguration(config, process.cwd()))
-  const found = await Promise.all([
-    findingsOf('inputs', () => inputFindings(configuration, { registry, checkFiles }, ctx)),
-    findingsOf('here', () => hereFindings(configuration)),
-    ...Object.keys(configuration.clouds).map((name) =>
-      findingsOf(name, async function* () {
-        const cloud = await openOneCloud(configuration, name)
-        yield* cloud.doctor(ctx)
-      }),
-    ),
-  ])
-  return found.flat()
-}
-
-async function findingsOf(cloud: string, look: () => AsyncIterable<Finding>): Promise<Found[]> {
-  const found: Found[] = []
-  try {
-    for await (const finding of look()) found.push({ cloud, ...finding })
-  } catch (caught) {
-    const { message, hint } = asFactoryError(caught)
-    const failed = { cloud, severity: 'error', subject: cloud, message } as const
-    found.push(hint === undefined ? failed : { ...failed, hint })
-  }
-  return found
 }

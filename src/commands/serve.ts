@@ -1,0 +1,163 @@
+import { openStore } from '#src/artifact/store.ts'
+import { loadConfiguration } from '#src/config/load.ts'
+import type { Configuration } from '#src/config/types.ts'
+import type { Context } from '#src/context.ts'
+import { FactoryError } from '#src/errors.ts'
+import type { Listener } from '#src/events.ts'
+import { type Engine, enterEngine } from '#src/journal/engine.ts'
+import { readJournal } from '#src/journal/journal.ts'
+import { createNotifier } from '#src/notify/notifier.ts'
+import { registryClient } from '#src/registry/client.ts'
+import { writeStreams } from '#src/release/streams.ts'
+import { sleep } from '#src/sleep.ts'
+import { runRules } from '#src/trigger/loop.ts'
+import { linesScreen } from '#src/ui/lines.ts'
+import { eventHistory } from '#src/web/history.ts'
+import { type Listening, listen } from '#src/web/listen.ts'
+import { commandContext, openClouds } from './clouds.ts'
+import { type Found, findAll } from './findings.ts'
+import { otherFactory } from './other-factory.ts'
+import { untilTold } from './serve/stopping.ts'
+import { makeRelease } from './serve/making.ts'
+import { ruledBy } from './serve/rules.ts'
+import { servingOf } from './serve/serving.ts'
+import { tellOf } from './serve/telling.ts'
+import { lookAfter } from './serve/upkeep.ts'
+
+/**
+ * Runs releases by rule and shows them, until it is told to stop: then builders go on by themselves, and the next start
+ * goes on with their release. Returns the exit code.
+ */
+export async function serveCommand(options: { config: string | undefined }): Promise<number> {
+  const configuration = await loadConfiguration(options.config, process.cwd(), process.env, {
+    checkFiles: false,
+  })
+  const entered = enterEngine(configuration.stateDirectory)
+  if (!('engine' in entered)) throw taken(configuration.stateDirectory)
+  using engine = entered.engine
+  using stopping = untilTold()
+  await serve(configuration, { engine, config: options.config, stop: stopping.signal })
+  return 0
+}
+
+interface Surroundings {
+  engine: Engine
+  config: string | undefined
+  stop: AbortSignal
+}
+
+async function serve(configuration: Configuration, { engine, config, stop }: Surroundings): Promise<void> {
+  const { journal } = engine
+  const { stateDirectory, owner, require } = configuration
+  const screen = linesScreen(process.stderr)
+  const events = eventHistory()
+  const listener: Listener = (event) => {
+    screen.listen(event)
+    events.tell(event)
+  }
+  const log = (line: string) => process.stderr.write(`${new Date().toISOString()} ${line}\n`)
+  if (engine.warning !== undefined) listener({ type: 'warning', at: Date.now(), message: engine.warning })
+  const clouds = await openClouds(configuration)
+  const registry = registryClient({ authFile: configuration.image.authFile })
+  // A release is never stopped from here: it is left as it is, and the next start goes on with it.
+  const ctx: Context = { ...commandContext(), log }
+  const stoppable = commandContext(stop)
+  const { rules, sourcesFor } = ruledBy(configuration, { watcher: registry, now: Date.now, sleep, log })
+  let making = false
+  let findings: { at: number; found: readonly Found[] } | undefined
+  const afterwards = async () => {
+    await writeStreams(stateDirectory, journal.state(), require)
+  }
+  const running = runRules({
+    rules,
+    journal,
+    pauseAfter: configuration.rebuild.pauseAfter,
+    now: Date.now,
+    sleep,
+    signal: stop,
+    log,
+    async makeRelease(due) {
+      making = true
+      const store = openStore(stateDirectory)
+      const parts = { journal, clouds, store, registry, listener, ctx, afterwards }
+      try {
+        return await makeRelease({ ...parts, sourcesFor: (tick) => sourcesFor(tick, ctx.signal) }, due)
+      } finally {
+        making = false
+      }
+    },
+  })
+  await afterwards()
+  const serving = servingOf({
+    configuration,
+    journal,
+    clouds,
+    events,
+    rules,
+    running,
+    findings: () => findings,
+    ready: () => (stop.aborted ? 'it is about to stop' : true),
+    afterwards: () => void afterwards().catch(() => undefined),
+  })
+  await using listening = await listen(serving)
+  tellWhere(listening)
+  const notifier = createNotifier(configuration.notify, {
+    ...stoppable,
+    pageUrl: listening.url,
+    name: owner,
+    log,
+  })
+  const upkeep = {
+    clouds,
+    owner,
+    ctx: stoppable,
+    notifier,
+    listener,
+    busy: () => making,
+    repair: afterwards,
+    doctor: async () => await findAll(configuration, config, stoppable),
+    found: (found: readonly Found[]) => (findings = { at: Date.now(), found }),
+  }
+  const telling = tellOf(journal, { stateDirectory, notifier, signal: stop }, stoppable.sleep)
+  const ended = [running.ended, lookAfter(upkeep), telling].map(
+    async (one) =>
+      await one.catch((error: unknown) => (stop.aborted ? undefined : Promise.reject(error as Error))),
+  )
+  await Promise.race([Promise.all(ended), untilStopped(stop)])
+  tellLeft(configuration, engine, log)
+}
+
+function untilStopped(stop: AbortSignal): Promise<void> {
+  if (stop.aborted) return Promise.resolve()
+  return new Promise((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }))
+}
+
+/** The token is shown this once: only its hash is kept. */
+function tellWhere({ url, token }: Listening): void {
+  process.stderr.write(`Serving on ${url}\n`)
+  if (token === undefined) return
+  process.stderr.write(`The token, to log in with; it is shown only now: ${token}\n`)
+}
+
+/** What goes on without us, and until when. */
+function tellLeft({ require: _ }: Configuration, { journal }: Engine, log: (line: string) => void): void {
+  const { releases, leases } = journal.state()
+  const open = releases.findLast(({ outcome }) => outcome === undefined)
+  if (open) log(`stopped; ${open.release} goes on with the next start`)
+  else log('stopped')
+  for (const { lease, cloud, released, expires } of leases) {
+    if (!released)
+      log(`still rented from ${cloud}: ${lease.id} for ${lease.arch}, until ${expires} at the latest`)
+  }
+}
+
+function taken(stateDirectory: string): FactoryError {
+  using journal = readJournal(stateDirectory)
+  const { pid } = otherFactory(stateDirectory, journal.state())
+  return new FactoryError({
+    code: 'factory-busy',
+    message: `another factory command is at work on this configuration${pid === undefined ? '' : ` (process ${pid})`}`,
+    hint: 'Wait until it has ended, or end it: factory status',
+    class: 'user',
+  })
+}

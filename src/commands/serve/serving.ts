@@ -1,0 +1,88 @@
+import type { Cloud } from '#clouds/types.ts'
+import type { Configuration } from '#src/config/types.ts'
+import type { Journal } from '#src/journal/journal.ts'
+import { ignore, pin, promote, rollBack } from '#src/release/choose.ts'
+import { listImages } from '#src/release/images.ts'
+import { streamOf, writeStreams } from '#src/release/streams.ts'
+import type { Rule, RunningRules } from '#src/trigger/types.ts'
+import type { EventHistory, RuleView, Serving } from '#src/web/types.ts'
+import type { Found } from '../findings.ts'
+import { logTail } from './log-tail.ts'
+
+export interface ServingParts {
+  configuration: Configuration
+  journal: Journal
+  clouds: ReadonlyMap<string, Cloud>
+  events: EventHistory
+  rules: readonly Rule[]
+  running: RunningRules
+  findings(): { at: number; found: readonly Found[] } | undefined
+  ready(): true | string
+  /** What follows a choice: marks in the clouds, which may take a while and is not waited for. */
+  afterwards(): void
+}
+
+/** What the page and the API see of a running factory. */
+export function servingOf(parts: ServingParts): Serving {
+  const { configuration, journal, clouds, events, running } = parts
+  const { stateDirectory, require } = configuration
+  const chooser = { journal, require }
+  /** The choice is made when the journal has it; the files of the channels follow before anybody is told so. */
+  const followed = async () => {
+    await writeStreams(stateDirectory, journal.state(), require)
+    parts.afterwards()
+  }
+  return {
+    configuration,
+    now: Date.now,
+    state: () => journal.state(),
+    images: () => listImages(journal.state(), require, clouds),
+    rules: () => ruleViews(parts),
+    findings: parts.findings,
+    events,
+    logTail: async (release, arch, lines) => await logTail(stateDirectory, { release, arch, lines }),
+    stream: async (channel) => await streamOf(stateDirectory, journal.state(), { channel, require }),
+    ready: parts.ready,
+    lookNow: (rule) => running.poke(rule),
+    choose: {
+      press: async (wish) => running.press(wish),
+      async promote(release, choice) {
+        promote(chooser, release, choice)
+        await followed()
+      },
+      async ignore(release, choice) {
+        ignore(chooser, release, choice)
+        await followed()
+      },
+      async pin(release, choice) {
+        pin(chooser, release, choice)
+      },
+      async rollback(choice) {
+        const release = rollBack(chooser, choice)
+        await followed()
+        return { release }
+      },
+      async resumeRule(rule, by) {
+        running.resume(rule, by)
+      },
+    },
+  }
+}
+
+function ruleViews({ rules, journal, running }: ServingParts): RuleView[] {
+  const state = journal.state()
+  const troubles = running.troubles()
+  return rules.map((rule) => {
+    const known = state.rules.get(rule.name)
+    const nextAt = known?.paused ? undefined : rule.nextAt(state, Date.now())
+    const last = known?.ticks.at(-1)
+    const trouble = troubles.get(rule.name)
+    return {
+      name: rule.name,
+      meaning: trouble ? `${rule.meaning} (cannot look: ${trouble.message})` : rule.meaning,
+      ...(nextAt === undefined ? {} : { nextAt }),
+      ...(known?.paused ? { paused: known.paused } : {}),
+      ...(last ? { last: { ...last, at: last.doneAt ?? last.takenAt } } : {}),
+    }
+  })
+}
