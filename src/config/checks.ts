@@ -1,6 +1,7 @@
 import { architectureNames } from '#arch/index.ts'
 import type { ArchitectureName } from '#arch/index.ts'
 import { parseDuration } from '#src/units.ts'
+import { rebuildChecks } from './rebuild-checks.ts'
 import type { FactoryFile } from './schema.ts'
 import type { Path } from './source.ts'
 import { didYouMean } from './suggest.ts'
@@ -43,6 +44,7 @@ export function crossChecks(file: Understood): Finding[] {
     ...publishTargets(file),
     ...requirement(file),
     ...leaseLength(file),
+    ...rebuildChecks(file),
   ]
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { parseDuration } from '#src/units.ts'
+import { scheduleProblem, timezoneProblem } from './schedule.ts'
 
 /* What the factory does by itself: when it releases, what it keeps, where it shows itself, whom it tells. */
 
@@ -15,6 +16,14 @@ const span = z
 
 const path = z.string().min(1, 'is an empty path')
 
+/** The rule speaks for itself: its sentence is the message. */
+function scheduled(problem: (text: string) => string | undefined): z.ZodString {
+  return z.string().refine((text) => problem(text) === undefined, {
+    error: ({ input }) => problem(String(input)) ?? '',
+    params: { code: 'schedule-invalid' },
+  })
+}
+
 export const retention = z
   .strictObject({
     keep: z.int().min(0).default(3).describe('This many of the newest complete releases are kept.'),
@@ -27,7 +36,12 @@ export const retention = z
 
 const git = z
   .strictObject({
-    url: z.string().min(1).describe('What `git fetch` takes: an address, or a directory here.'),
+    url: z
+      .string()
+      .min(1)
+      .describe(
+        'An address that git fetches from (https, ssh), or a directory here. Without credentials: git asks its credential helper.',
+      ),
     ref: z
       .string()
       .regex(/^(?!-)[\w./-]+$/, 'is no git reference')
@@ -44,8 +58,12 @@ const git = z
 
 export const rebuild = z
   .strictObject({
-    cron: z.string().optional().describe('Five fields: minute, hour, day of month, month, day of week.'),
-    timezone: z.string().default('UTC').describe('Whose clock `cron` goes by, like `Europe/Prague`.'),
+    cron: scheduled(scheduleProblem)
+      .optional()
+      .describe('Five fields: minute, hour, day of month, month, day of week.'),
+    timezone: scheduled(timezoneProblem)
+      .default('UTC')
+      .describe('Whose clock `cron` goes by, like `Europe/Prague`.'),
     inactivity: span.optional().describe('Release when there has been no promotable release for so long.'),
     watch: z
       .array(z.enum(['containerfile', 'base']))

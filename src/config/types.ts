@@ -8,6 +8,8 @@ export interface Configuration {
   /** Absolute path of the file. */
   readonly file: string
   readonly directory: string
+  /** Where relative paths of `image` and `disk` start, when it is the tree of a commit and not `directory`. */
+  readonly sources?: CommitTree
   /** Where the journal and the artifacts live: `FACTORY_HOME`, or `.factory` beside the file. */
   readonly stateDirectory: string
   readonly owner: string
@@ -27,6 +29,14 @@ export interface Configuration {
   readonly notify: readonly NotifyConfiguration[]
   /** Where a value stands in the file, for messages. */
   place(path: readonly (string | number)[]): Place
+}
+
+export interface CommitTree {
+  /** Absolute path of what stands there for the directory of the file. */
+  readonly directory: string
+  readonly commit: string
+  /** The address of the repository, without credentials. */
+  readonly remote: string
 }
 
 export interface ImageConfiguration {

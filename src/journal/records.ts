@@ -102,6 +102,9 @@ const decision = {
 
 const imagePlace = { arch: architecture, cloud: z.string(), region: z.string(), imageId: z.string() }
 
+/** Of a watching rule: a commit behind a git reference, a digest behind an image reference. */
+const seen = z.object({ source: z.string(), value: z.string() })
+
 const plannedBuild = z.object({ arch: architecture, buildKey: z.string(), why: z.string() })
 
 /**
@@ -234,6 +237,16 @@ export const journalRecord = z.discriminatedUnion('type', [
     rule: z.string(),
     tick: z.string(),
     why: z.string(),
+    seen: z.array(seen).readonly().optional(),
+    /** What a person asked for. */
+    wish: z
+      .object({
+        by: z.string(),
+        force: z.boolean().optional(),
+        architectures: z.array(z.string()).readonly().optional(),
+        to: z.array(z.string()).readonly().optional(),
+      })
+      .optional(),
   }),
   z.object({
     type: z.literal('tick-done'),
@@ -244,8 +257,8 @@ export const journalRecord = z.discriminatedUnion('type', [
     /** What became of it, in words: `skipped`'s reason, the error. */
     message: z.string().optional(),
   }),
-  /** What a watching rule saw last, so that only a change makes a tick: a commit, a digest. */
-  z.object({ type: z.literal('source-seen'), rule: z.string(), source: z.string(), value: z.string() }),
+  /** What a rule saw last without a tick: at its beginning. What a tick holds is seen when it is done. */
+  z.object({ type: z.literal('source-seen'), rule: z.string(), ...seen.shape }),
   z.object({ type: z.literal('rule-paused'), rule: z.string(), why: z.string() }),
   z.object({ type: z.literal('rule-resumed'), rule: z.string(), by: z.string() }),
   z.object({

@@ -1,4 +1,4 @@
-import type { StoredRecord, TickOutcome } from './records.ts'
+import type { JournalRecord, StoredRecord, TickOutcome } from './records.ts'
 
 /** What the journal knows of one rule that starts releases by itself. */
 export interface RuleState {
@@ -16,13 +16,17 @@ export interface Tick {
   tick: string
   why: string
   takenAt: number
+  seen?: readonly { source: string; value: string }[]
+  wish?: Wish
   outcome?: TickOutcome
   doneAt?: number
   release?: string
   message?: string
 }
 
-/** Older ticks than these are only in the journal. */
+type Wish = NonNullable<Extract<JournalRecord, { type: 'tick-taken' }>['wish']>
+
+/** Older ticks than these, as far as they are done, are only in the journal. */
 const keptTicks = 50
 
 /** Whether the record was about a rule. */
@@ -32,9 +36,17 @@ export function applyRule(rules: Map<string, RuleState>, record: StoredRecord): 
   rules.set(record.rule, rule)
   switch (record.type) {
     case 'tick-taken': {
-      if (rule.ticks.some(({ tick }) => tick === record.tick)) return true
-      rule.ticks.push({ tick: record.tick, why: record.why, takenAt: record.at })
-      rule.ticks.splice(0, rule.ticks.length - keptTicks)
+      if (rule.ticks.some((one) => one.tick === record.tick)) return true
+      const { tick, why, at, seen, wish } = record
+      rule.ticks.push({
+        tick,
+        why,
+        takenAt: at,
+        ...(seen === undefined ? {} : { seen }),
+        ...(wish === undefined ? {} : { wish }),
+      })
+      const oldest = rule.ticks.findIndex(({ outcome }) => outcome !== undefined)
+      if (rule.ticks.length > keptTicks && oldest !== -1) rule.ticks.splice(oldest, 1)
       return true
     }
     case 'tick-done':
@@ -63,6 +75,7 @@ function finishTick(rule: RuleState, record: Extract<StoredRecord, { type: 'tick
     ...(release === undefined ? {} : { release }),
     ...(message === undefined ? {} : { message }),
   })
+  if (outcome !== 'skipped') for (const { source, value } of tick.seen ?? []) rule.seen.set(source, value)
   if (outcome === 'failed') rule.failedInARow += 1
   else if (outcome !== 'skipped') rule.failedInARow = 0
 }

@@ -9,7 +9,7 @@ import { mediaTypes, openRepository } from './repository.ts'
 import type { Repository } from './repository.ts'
 import { usualPatience } from './request.ts'
 import type { Patience } from './request.ts'
-import type { RegistryClient, ResolvedImage } from './types.ts'
+import type { RegistryClient, RegistryWatcher, ResolvedImage } from './types.ts'
 
 export interface RegistrySettings {
   /** Credentials other than the files that podman looks at. */
@@ -21,7 +21,7 @@ export interface RegistrySettings {
  * A client for OCI registries: https, or plain http on the loopback address. Tokens are kept for as long as the client
  * lives. Fails with `image-not-found`, `registry-unreachable`, `registry-auth` and `registry-bad-answer`.
  */
-export function registryClient(settings: RegistrySettings = {}): RegistryClient {
+export function registryClient(settings: RegistrySettings = {}): RegistryClient & RegistryWatcher {
   const repositories = new Map<string, Repository>()
   const repositoryOf = (named: Reference): Repository => {
     const known = repositories.get(repositoryName(named))
@@ -34,6 +34,10 @@ export function registryClient(settings: RegistrySettings = {}): RegistryClient 
     async resolve(reference, ctx) {
       const parsed = parsedOrThrow(reference)
       return await resolveIn(repositoryOf(parsed), parsed, ctx)
+    },
+    async digest(reference, ctx) {
+      const parsed = parsedOrThrow(reference)
+      return parsed.digest ?? (await repositoryOf(parsed).digest(parsed.tag ?? 'latest', ctx))
     },
     async layerBytes(reference, arch, ctx) {
       const parsed = parsedOrThrow(reference)

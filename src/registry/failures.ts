@@ -4,8 +4,16 @@ import type { Reference } from './reference.ts'
 
 type Named = Pick<Reference, 'registry' | 'repository'>
 
-/** Nothing answers, or only trouble does; trying again later may help. */
-export function unreachable(registry: string, what: string, cause?: unknown): FactoryError {
+/**
+ * Nothing answers, or only trouble does; trying again later may help. `retryAfterMs` is what the registry asked for; it is
+ * in the error's context.
+ */
+export function unreachable(
+  registry: string,
+  what: string,
+  cause?: unknown,
+  retryAfterMs?: number,
+): FactoryError {
   const tls = /certificate|self.signed|TLS|SSL|EPROTO|wrong version number/i.test(what)
   return new FactoryError({
     code: 'registry-unreachable',
@@ -15,7 +23,7 @@ export function unreachable(registry: string, what: string, cause?: unknown): Fa
       ? 'Registries are spoken to over https, except on the loopback address. For a private certificate authority set NODE_EXTRA_CA_CERTS=FILE.'
       : `Try: curl -sS ${endpoint(registry)}`,
     cause,
-    context: { registry },
+    context: { registry, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
   })
 }
 

@@ -20,6 +20,8 @@ export interface Content {
 export interface Repository {
   /** Gets a manifest or index by tag or digest, digest checked; throws `image-not-found`. */
   manifest(name: string, ctx: Context): Promise<Content>
+  /** The digest behind a tag, without the manifest; what was answered before is asked for conditionally. */
+  digest(tag: string, ctx: Context): Promise<string>
   /** Gets a small blob, digest checked. */
   blob(digest: string, ctx: Context): Promise<Buffer>
   putManifest(name: string, mediaType: string, body: string, ctx: Context): Promise<void>
@@ -37,18 +39,39 @@ const accept = Object.values(mediaTypes).join(', ')
 /** The least that the distribution specification asks registries to accept as a manifest. */
 const maxManifestBytes = 4 * 1024 * 1024
 
+const digestRule = /^sha256:[0-9a-f]{64}$/
+
 type Named = Pick<Reference, 'registry' | 'repository'>
 
 /** Opens a repository; nothing is sent yet. `authFile` names credentials other than the usual ones. */
 export function openRepository(named: Named, authFile: string | undefined, patience: Patience): Repository {
   const base = `${endpoint(named.registry)}${named.repository}`
   const call = authenticated(named, authFile, patience)
+  const answered = new Map<string, { etag: string; digest: string }>()
+  const manifest = async (name: string, ctx: Context): Promise<Content> => {
+    const answer = await call('pull', request('GET', `${base}/manifests/${name}`, { accept }), ctx)
+    if (answer.status === 404) throw notFound(named, name, reasonOf(answer))
+    expectStatus(named, answer, 200)
+    return checkedContent(named, name, answer)
+  }
   return {
-    async manifest(name, ctx) {
-      const answer = await call('pull', request('GET', `${base}/manifests/${name}`, { accept }), ctx)
-      if (answer.status === 404) throw notFound(named, name, reasonOf(answer))
-      expectStatus(named, answer, 200)
-      return checkedContent(named, name, answer)
+    manifest,
+    async digest(tag, ctx) {
+      const before = answered.get(tag)
+      const condition = before === undefined ? {} : { 'if-none-match': before.etag }
+      const answer = await call(
+        'pull',
+        request('HEAD', `${base}/manifests/${tag}`, { accept, ...condition }),
+        ctx,
+      )
+      if (answer.status === 304 && before !== undefined) return before.digest
+      if (answer.status === 404) throw notFound(named, tag, reasonOf(answer))
+      const said = answer.status === 200 ? answer.headers.get('docker-content-digest') : null
+      // Not every registry and proxy knows HEAD.
+      const digest = said !== null && digestRule.test(said) ? said : (await manifest(tag, ctx)).digest
+      const etag = answer.headers.get('etag')
+      if (etag !== null) answered.set(tag, { etag, digest })
+      return digest
     },
     async blob(digest, ctx) {
       const answer = await call('pull', request('GET', `${base}/blobs/${digest}`, {}), ctx)

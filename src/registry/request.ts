@@ -3,7 +3,7 @@ import { FactoryError } from '#src/errors.ts'
 import { badAnswer, unreachable } from './failures.ts'
 
 export interface Request {
-  method: 'GET' | 'PUT'
+  method: 'GET' | 'HEAD' | 'PUT'
   url: string
   headers: Readonly<Record<string, string>>
   body?: string
@@ -50,7 +50,7 @@ export async function send(
     if ('status' in outcome && outcome.status !== 429 && outcome.status < 500) return outcome
     const pauseMs = pauseAfter(outcome, attempt, patience, ctx)
     if (attempt >= patience.attempts || pauseMs > patience.longestPauseMs) {
-      throw givenUp(registry, outcome, attempt)
+      throw givenUp(registry, outcome, attempt, ctx)
     }
     ctx.log(`${registry}: ${described(outcome)}; trying again in ${Math.ceil(pauseMs / 1000)} s`)
     await ctx.sleep(pauseMs)
@@ -93,18 +93,21 @@ async function readLimited(registry: string, response: Response, maxBytes: numbe
 }
 
 function pauseAfter(outcome: Answer | NoAnswer, attempt: number, patience: Patience, ctx: Context): number {
-  const asked = 'status' in outcome ? outcome.headers.get('retry-after') : null
-  if (asked !== null) {
-    const ms = /^\d+$/.test(asked) ? Number(asked) * 1000 : Date.parse(asked) - ctx.now()
-    if (Number.isFinite(ms)) return Math.max(ms, 0)
-  }
-  return patience.pauseMs * 2 ** (attempt - 1) * (1 + Math.random() / 2)
+  return askedPause(outcome, ctx) ?? patience.pauseMs * 2 ** (attempt - 1) * (1 + Math.random() / 2)
 }
 
-function givenUp(registry: string, outcome: Answer | NoAnswer, attempts: number): FactoryError {
+/** Milliseconds of `Retry-After`. */
+function askedPause(outcome: Answer | NoAnswer, ctx: Context): number | undefined {
+  const asked = 'status' in outcome ? outcome.headers.get('retry-after') : null
+  if (asked === null) return undefined
+  const ms = /^\d+$/.test(asked) ? Number(asked) * 1000 : Date.parse(asked) - ctx.now()
+  return Number.isFinite(ms) ? Math.max(ms, 0) : undefined
+}
+
+function givenUp(registry: string, outcome: Answer | NoAnswer, attempts: number, ctx: Context): FactoryError {
   const times = attempts === 1 ? '' : ` (${attempts} attempts)`
   const cause = 'failure' in outcome ? outcome.failure : undefined
-  return unreachable(registry, `${described(outcome)}${times}`, cause)
+  return unreachable(registry, `${described(outcome)}${times}`, cause, askedPause(outcome, ctx))
 }
 
 function described(outcome: Answer | NoAnswer): string {

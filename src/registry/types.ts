@@ -33,6 +33,14 @@ export interface RegistryClient {
   writeIndex(request: IndexRequest, ctx: Context): Promise<WrittenIndex>
 }
 
+export interface RegistryWatcher {
+  /**
+   * The digest that a reference stands for right now, by a HEAD request; fails as `resolve` does. Where the registry
+   * asked to be left alone for a while, the error's context has `retryAfterMs`.
+   */
+  digest(reference: string, ctx: Context): Promise<string>
+}
+
 export interface IndexRequest {
   /** Repository without tag: `quay.io/example/copr-builder`. */
   repository: string

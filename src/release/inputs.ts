@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import type { ArchitectureName, DiskFormat } from '#arch/index.ts'
 import { listContext } from '#src/builder/context.ts'
 import type { BuildContext } from '#src/builder/context.ts'
@@ -13,7 +13,7 @@ import type { RegistryClient } from '#src/registry/types.ts'
 import { neededImages } from './containerfile.ts'
 import { gitFacts } from './git.ts'
 import type { GitFacts } from './git.ts'
-import type { InputFacts } from './input-facts.ts'
+import { type InputFacts, digestOfJson } from './input-facts.ts'
 import { pinImages } from './pin-images.ts'
 import type { WantedImage } from './pin-images.ts'
 
@@ -83,9 +83,28 @@ async function readSources(configuration: Configuration, source: ContainerfileSo
   const leftOut = ownFilesIn(configuration, source)
   const [context, git] = await Promise.all([
     listContext(source.context, { leftOut }),
-    gitFacts(source.context, ctx),
+    factsOfGit(configuration, source, ctx),
   ])
   return { text, needed, context, git }
+}
+
+async function factsOfGit({ sources }: Configuration, source: ContainerfileSource, ctx: Context) {
+  if (sources === undefined) return await gitFacts(source.context, ctx)
+  return { commit: sources.commit, dirty: false, remote: sources.remote }
+}
+
+/**
+ * Names the content of what a release reads here: the Containerfile, its context, the config.toml. Throws what `readInputs`
+ * throws for them.
+ */
+export async function sourcesDigest(configuration: Configuration): Promise<string> {
+  const { image, disk } = configuration
+  const diskConfig = disk.config === undefined ? undefined : sha256(await readText(disk.config))
+  if (image.source.kind === 'ref') return digestOfJson({ diskConfig })
+  const containerfile = sha256(await readText(image.source.containerfile))
+  const leftOut = ownFilesIn(configuration, image.source)
+  const { digest } = await listContext(image.source.context, { leftOut })
+  return digestOfJson({ containerfile, context: digest, diskConfig })
 }
 
 /**
@@ -93,14 +112,15 @@ async function readSources(configuration: Configuration, source: ContainerfileSo
  * logs, the configuration, and secrets.
  */
 function ownFilesIn(configuration: Configuration, source: ContainerfileSource): string[] {
-  const { file, stateDirectory, image } = configuration
+  const { file, stateDirectory, image, directory, sources } = configuration
   const own = [
     file,
     stateDirectory,
     ...Object.values(source.secrets),
     ...(image.authFile ? [image.authFile] : []),
   ]
-  return own
+  const inCommit = sources ? own.map((path) => resolve(sources.directory, relative(directory, path))) : []
+  return [...own, ...inCommit]
     .map((path) => relative(source.context, path))
     .filter((path) => !path.startsWith('..') && path !== '')
 }
@@ -171,7 +191,10 @@ function formatsFor(publish: Configuration['publish'], arch: ArchitectureName): 
 
 /** Beside the configuration's own name, as messages show it. */
 function shownName(configuration: Configuration, path: string): string {
-  return join(dirname(configuration.place([]).file), relative(configuration.directory, path))
+  return join(
+    dirname(configuration.place([]).file),
+    relative(configuration.sources?.directory ?? configuration.directory, path),
+  )
 }
 
 async function readText(path: string): Promise<string> {
