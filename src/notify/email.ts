@@ -65,6 +65,8 @@ function someRefused(addresses: readonly string[], all: number, mask: Mask): Fac
   return refused({ what, class: 'user', hint: 'Take the address out of "to", or mend it.' }, mask)
 }
 
+const noStarttls = 'There is no STARTTLS at this port: name the one for TLS and write "tls: required".'
+
 /** https://nodemailer.com/errors: an answer of the server has a code, which begins with 4 for what may pass. */
 function failureOf(error: unknown, mask: Mask): FactoryError {
   const {
@@ -73,7 +75,10 @@ function failureOf(error: unknown, mask: Mask): FactoryError {
     response = '',
   } = error as { code?: string; responseCode?: number; response?: string }
   const what = response === '' ? String((error as Error).message) : response
-  if (responseCode !== undefined && responseCode < 500)
+  const mayPass = responseCode !== undefined && responseCode < 500
+  if (code === 'ETLS' && responseCode !== undefined)
+    return refused({ what, class: mayPass ? 'infra' : 'user', hint: noStarttls }, mask)
+  if (mayPass)
     return refused({ what, class: 'infra', hint: 'The mail server wants to be asked later.' }, mask)
   if (code === 'EAUTH' || code === 'ENOAUTH')
     return refused(
@@ -83,15 +88,6 @@ function failureOf(error: unknown, mask: Mask): FactoryError {
   if (responseCode !== undefined)
     return refused(
       { what, class: 'user', hint: 'Look at "from" and "to": the mail server does not take them.' },
-      mask,
-    )
-  if (code === 'ETLS' && !/certificate/i.test(what))
-    return refused(
-      {
-        what,
-        class: 'user',
-        hint: 'The server offers no STARTTLS there: use its port for TLS and "tls: required".',
-      },
       mask,
     )
   return unreachable(error, mask)

@@ -36,6 +36,16 @@ export function unreachable(error: unknown, mask: Mask): FactoryError {
   })
 }
 
+/** Nothing is sent to files, sockets and what else an address may name. */
+export function notHttp(): FactoryError {
+  return new FactoryError({
+    code: 'notify-unreachable',
+    class: 'user',
+    message: 'the address does not begin with https:// or http://',
+    hint: 'Write the whole address.',
+  })
+}
+
 /** What lies at the bottom: fetch and nodemailer wrap the failure of the socket. */
 function reasonOf(error: unknown): { code: string; text: string } {
   let reason = error

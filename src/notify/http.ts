@@ -1,5 +1,5 @@
 import { createMask, type Mask } from '#src/mask.ts'
-import { type Refusal, refused, unreachable } from './failures.ts'
+import { notHttp, type Refusal, refused, unreachable } from './failures.ts'
 import type { Sending } from './types.ts'
 
 export interface Letter {
@@ -21,6 +21,7 @@ const mostOfAnswerBytes = 4096
  */
 export async function deliver(letter: Letter, { signal, now }: Sending): Promise<void> {
   const mask = maskOf(letter)
+  if (!/^https?:$/.test(letter.address.protocol)) throw notHttp()
   let answer: Response
   let text: string
   try {

@@ -18,10 +18,14 @@ export function slack({ urlFile }: Slack): Receiver {
 }
 
 /** What builders said stands in a code block, where no service reads markup, and cannot leave it. */
-function slackText({ page, ...message }: Message): string {
-  const details = plainText(message).replaceAll('`', "'")
-  const block = details === '' ? [] : ['```', details, '```']
-  return [message.title, ...block, ...(page === undefined ? [] : [page])].map(inert).join('\n')
+function slackText({ page, title, ...message }: Message): string {
+  const details = plainText({ title, ...message })
+  const block = details === '' ? [] : ['```', withoutFence(details), '```']
+  return [withoutFence(title), ...block, ...(page === undefined ? [] : [page])].map(inert).join('\n')
+}
+
+function withoutFence(text: string): string {
+  return text.replaceAll('`', "'")
 }
 
 /**
