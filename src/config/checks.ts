@@ -45,6 +45,7 @@ export function crossChecks(file: Understood): Finding[] {
     ...requirement(file),
     ...leaseLength(file),
     ...rebuildChecks(file),
+    ...mailServers(file),
   ]
 }
 
@@ -147,6 +148,25 @@ function leaseLength({ sections: { limits }, faulty }: Understood): Finding[] {
   if (parseDuration(lease)! >= parseDuration(boot)!) return []
   const message = `limits.lease: ${lease} is shorter than limits.boot, ${boot}: a machine would end itself while it is still waited for`
   return [{ path: ['limits', 'lease'], message }]
+}
+
+/** A password, and who has failed at what, is nothing that a network may read. */
+function mailServers({ sections: { notify } }: Understood): Finding[] {
+  return (notify ?? []).flatMap((receiver, index) => {
+    if (receiver.kind !== 'email') return []
+    const { server, tls, user, passwordFile } = receiver
+    const here = `notify[${index}]`
+    const findings: Finding[] = []
+    if (tls === 'none' && !/^(localhost|127(\.\d+){3}|\[::1\]):/.test(server)) {
+      const message = `${here}.tls: none is for a mail server on this machine, and ${server} is another: use required or starttls`
+      findings.push({ path: ['notify', index, 'tls'], message })
+    }
+    if ((user === undefined) !== (passwordFile === undefined)) {
+      const message = `${here}: "user" and "passwordFile" go together`
+      findings.push({ path: ['notify', index], message })
+    }
+    return findings
+  })
 }
 
 function unknownCloud(name: string, clouds: Understood['clouds'], path: Path, where: string): Finding[] {

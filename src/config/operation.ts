@@ -15,6 +15,7 @@ const span = z
   )
 
 const path = z.string().min(1, 'is an empty path')
+const hostAndPort = /^(\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}$/
 
 /** The rule speaks for itself: its sentence is the message. */
 function scheduled(problem: (text: string) => string | undefined): z.ZodString {
@@ -88,7 +89,7 @@ export const serve = z
   .strictObject({
     listen: z
       .string()
-      .regex(/^(\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}$/, 'is no host:port')
+      .regex(hostAndPort, 'is no host:port')
       .default('127.0.0.1:8085')
       .describe('Where the page and the API answer. Beyond this machine put a proxy with TLS before it.'),
     hosts: z
@@ -111,6 +112,10 @@ const told = {
     .default([...occasions])
     .describe('Of what; by default of everything.'),
 }
+/** One address, on one line. */
+const mailAddress = z
+  .string()
+  .regex(/^([^<>,;\p{Cc}]* )?<?[^<>,;\s@\p{Cc}]+@[\w.-]+>?$/u, 'is no mail address')
 const urlFile = path.describe('A file with the address, which is a secret.')
 
 export const notify = z
@@ -131,20 +136,29 @@ export const notify = z
       }),
       z.strictObject({
         kind: z.literal('matrix').describe('A room.'),
-        homeserver: z.url().describe('The address of the homeserver.'),
-        room: z.string().min(1).describe('The id of the room, like `!abc:example.org`.'),
+        homeserver: z
+          .url({ protocol: /^https?$/, error: 'is no address that begins with https:// or http://' })
+          .describe('The address of the client-server API of the homeserver.'),
+        room: z
+          .string()
+          .regex(/^![^\s/]+$/, 'is no id of a room: it begins with "!"; an alias, with "#", is none')
+          .describe('The id of the room, like `!abc:example.org`.'),
         tokenFile: path.describe('A file with the access token.'),
         ...told,
       }),
       z.strictObject({
         kind: z.literal('email').describe('By SMTP.'),
-        server: z.string().min(1).describe('`host:port`.'),
+        server: z.string().regex(hostAndPort, 'is no host:port').describe('`host:port`.'),
         tls: z
           .enum(['required', 'starttls', 'none'])
           .default('required')
-          .describe('`none` only on this machine.'),
-        from: z.string().min(3).describe('The sender.'),
-        to: z.array(z.string().min(3)).min(1).describe('Who gets it.'),
+          .describe(
+            '`required`: TLS from the first byte, mostly port 465. `starttls`: TLS after a plain greeting, or no mail; mostly port 587. `none`: only for a server on this machine.',
+          ),
+        from: mailAddress.describe(
+          'The sender: `factory@example.org`, or `Image factory <factory@example.org>`.',
+        ),
+        to: z.array(mailAddress).min(1).describe('Who gets it.'),
         user: z.string().optional().describe('The account, where the server wants one.'),
         passwordFile: path.optional().describe('A file with its password.'),
         ...told,

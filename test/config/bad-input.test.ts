@@ -40,8 +40,8 @@ const mistakes: [name: string, from: string, to: string, message: string][] = [
   [
     'a key of a later version',
     'publish:',
-    'retention: { keep: 3 }\npublish:',
-    'factory.yaml:10:1: unknown key "retention"; known: owner, image, disk, clouds, builders, publish, require, limits',
+    'signing: { keep: 3 }\npublish:',
+    'factory.yaml:10:1: unknown key "signing"; known: owner, image, disk, clouds, builders, publish, require, limits, retention, rebuild, serve, notify',
   ],
   [
     'a key twice',
@@ -225,6 +225,42 @@ const mistakes: [name: string, from: string, to: string, message: string][] = [
     'publish:',
     'limits: { boot: 5h }\npublish:',
     'factory.yaml:10:9: limits.lease: 4h is shorter than limits.boot, 5h: a machine would end itself while it is still waited for',
+  ],
+  [
+    'a homeserver that is no http(s) address',
+    'publish:',
+    'notify: [{ kind: matrix, homeserver: "ftp://example.org", room: "!a:b", tokenFile: t }]\npublish:',
+    'factory.yaml:10:38: notify[0].homeserver: "ftp://example.org" is no address that begins with https:// or http://',
+  ],
+  [
+    'an alias in the place of the id of a room',
+    'publish:',
+    'notify: [{ kind: matrix, homeserver: "https://example.org", room: "#a:b", tokenFile: t }]\npublish:',
+    'factory.yaml:10:67: notify[0].room: "#a:b" is no id of a room: it begins with "!"; an alias, with "#", is none',
+  ],
+  [
+    'a mail server without TLS that is not this machine',
+    'publish:',
+    'notify: [{ kind: email, server: "mail.example.org:25", tls: none, from: a@b.c, to: [a@b.c] }]\npublish:',
+    'factory.yaml:10:61: notify[0].tls: none is for a mail server on this machine, and mail.example.org:25 is another: use required or starttls',
+  ],
+  [
+    'a mail account without its password',
+    'publish:',
+    'notify: [{ kind: email, server: "localhost:25", user: me, from: a@b.c, to: [a@b.c] }]\npublish:',
+    'factory.yaml:10:10: notify[0]: "user" and "passwordFile" go together',
+  ],
+  [
+    'a recipient that is more than an address',
+    'publish:',
+    'notify: [{ kind: email, server: "localhost:25", from: a@b.c, to: ["a@b.c\\nBcc: d@e.f"] }]\npublish:',
+    'factory.yaml:10:67: notify[0].to[0]: "a@b.c\\nBcc: d@e.f" is no mail address',
+  ],
+  [
+    'a mail server without its port',
+    'publish:',
+    'notify: [{ kind: email, server: localhost, from: a@b.c, to: [a@b.c] }]\npublish:',
+    'factory.yaml:10:33: notify[0].server: "localhost" is no host:port',
   ],
   [
     'more processors than there are',

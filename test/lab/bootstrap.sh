@@ -17,6 +17,7 @@ libvirt-daemon libvirt-daemon-system libvirt-clients
 openssh-client openssh-server rsync zstd xz-utils xorriso
 mmdebstrap debian-archive-keyring kmod cpio systemd dosfstools mtools fdisk gdisk e2fsprogs
 docker-registry skopeo strace git
+curl openssl python3-aiosmtpd
 '
 # What one benchmark wants besides.
 packages="$packages ${FACTORY_PACKAGES:-}"
