@@ -29,6 +29,7 @@ export function releasingCommands(program: Command, line: CommandLine): void {
       '--take-over',
       'go on in the place of another factory that is stopped (it can change nothing any more)',
     )
+    .option('--remote <url>', 'let the factory that serves there make it; its token stands in FACTORY_TOKEN')
     .option('--keep-builders', 'leave the builder of a failed build running, for factory ssh')
     .addOption(new Option('--output <kind>', 'how progress is shown').choices(['tree', 'lines', 'json']))
     .action(
@@ -36,6 +37,7 @@ export function releasingCommands(program: Command, line: CommandLine): void {
         options: ReleaseOptions & {
           keepBuilders?: boolean
           takeOver?: boolean
+          remote?: string
           output?: 'tree' | 'lines' | 'json'
         },
       ) => {

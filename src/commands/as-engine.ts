@@ -5,12 +5,12 @@ import { readJournal } from '#src/journal/journal.ts'
 import { otherFactory } from './other-factory.ts'
 
 /**
- * Does something short that writes into the journal. Where `factory serve` is at work it is asked to do it instead;
- * another command is not waited for.
+ * Does something short that writes into the journal. Where `factory serve` is at work it is asked to do it instead, and
+ * its answer is returned unchecked; another command is not waited for.
  */
 export async function asEngine<T>(
   stateDirectory: string,
-  { here, there }: { here: (engine: Engine) => Promise<T>; there?: () => Promise<T | undefined> },
+  { here, there }: { here: (engine: Engine) => Promise<T>; there: { path: string; body: object } },
 ): Promise<T> {
   const entered = enterEngine(stateDirectory)
   if ('engine' in entered) {
@@ -18,9 +18,13 @@ export async function asEngine<T>(
     if (engine.warning !== undefined) process.stderr.write(`Warning: ${engine.warning}\n`)
     return await here(engine)
   }
-  const answered = await there?.()
-  if (answered !== undefined) return answered
-  throw busy(stateDirectory)
+  const { callFactory } = await import('#src/web/client.ts')
+  try {
+    return (await callFactory({ stateDirectory }, 'POST', there.path, there.body)) as T
+  } catch (error) {
+    if (error instanceof FactoryError && error.code === 'factory-not-serving') throw busy(stateDirectory)
+    throw error
+  }
 }
 
 /** Who says something: `user@host`. */

@@ -33,7 +33,10 @@ export async function gcCommand(options: {
   const collect = async (journal: Pick<Journal, 'append' | 'state'>) =>
     await collectGarbage({ journal, clouds, store }, wanted, ctx)
   const found = options.remove
-    ? await asEngine(stateDirectory, { here: async ({ journal }) => await collect(journal) })
+    ? await asEngine(stateDirectory, {
+        here: async ({ journal }) => await collect(journal),
+        there: { path: '/api/gc', body: { limit: options.limit } },
+      })
     : await looking(stateDirectory, collect)
   if (options.json) process.stdout.write(`${JSON.stringify(found, undefined, 2)}\n`)
   else tell(found, options)

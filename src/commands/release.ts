@@ -3,6 +3,7 @@ import type { ReleaseOptions } from '#src/command-line/options.ts'
 import type { Cloud } from '#clouds/types.ts'
 import { loadConfiguration } from '#src/config/load.ts'
 import type { Configuration } from '#src/config/types.ts'
+import { FactoryError } from '#src/errors.ts'
 import type { Listener, ReleaseOutcome } from '#src/events.ts'
 import { type Engine, engineAtWork, enterEngine } from '#src/journal/engine.ts'
 import { readJournal } from '#src/journal/journal.ts'
@@ -22,6 +23,7 @@ import { commandContext, openClouds } from './clouds.ts'
 import { engineParts } from './engine-parts.ts'
 import { onInterruption, whileWatching } from './interruption.ts'
 import { otherFactory, toldOf } from './other-factory.ts'
+import { pressThere, remoteAddress, watchTick } from './release-there.ts'
 import { secretsOf } from './secrets.ts'
 import { programName, shellWord, spelledScreen } from './spelling.ts'
 import { summaryRows } from './summary-rows.ts'
@@ -32,6 +34,8 @@ interface ReleaseCommandOptions extends ReleaseOptions {
   config: string | undefined
   keepBuilders?: boolean
   takeOver?: boolean
+  /** The address of a factory that serves. */
+  remote?: string
   output?: 'tree' | 'lines' | 'json'
 }
 
@@ -52,6 +56,7 @@ interface Button {
  * exit code.
  */
 export async function releaseCommand(options: ReleaseCommandOptions): Promise<number> {
+  if (options.remote !== undefined) return await askThere(options.remote, options)
   const configuration = await loadConfiguration(options.config, process.cwd())
   const { stateDirectory } = configuration
   const clouds = await openClouds(configuration)
@@ -73,7 +78,7 @@ export async function releaseCommand(options: ReleaseCommandOptions): Promise<nu
         using engine = entered.engine
         return await asEngine(button, engine)
       }
-      const exitCode = await asViewer(button)
+      const exitCode = (await asWisher(button)) ?? (await asViewer(button))
       if (exitCode !== undefined) return exitCode
     }
   } finally {
@@ -108,6 +113,39 @@ async function asEngine(button: Button, engine: Engine): Promise<number> {
   if (result.outcome === 'interrupted') interruption.signal.throwIfAborted()
   if (result.outcome !== 'done') process.stderr.write(`What is missing is made by: ${resumeCommand()}\n`)
   return exitCodes[result.outcome]
+}
+
+/** Asks a factory on another machine, and leaves the watching to its page. */
+async function askThere(url: string, options: ReleaseCommandOptions): Promise<number> {
+  const tick = await pressThere(remoteAddress(url), options)
+  if (options.output === 'json') process.stdout.write(`${JSON.stringify({ tick })}\n`)
+  else process.stderr.write(`Asked for; watch it on ${url}\n`)
+  return 0
+}
+
+/** Where a factory serves this configuration, it makes the release, and this process shows it; undefined where none does. */
+async function asWisher({ options, configuration, screen }: Button): Promise<number | undefined> {
+  const { stateDirectory } = configuration
+  let tick: string
+  try {
+    tick = await pressThere({ stateDirectory }, options)
+  } catch (error) {
+    if (error instanceof FactoryError && error.code === 'factory-not-serving') return undefined
+    throw error
+  }
+  using watching = whileWatching(() => true)
+  const done = await watchTick(configuration, tick, screen.listen, watching.signal)
+  await screen.close()
+  if (done.outcome === 'nothing-changed') {
+    const { release = '', message: why = '' } = done
+    screen.listen({ type: 'nothing-changed', at: Date.now(), key: '', release, why })
+    return 0
+  }
+  using journal = readJournal(stateDirectory)
+  const release = journal.state().releases.findLast((one) => one.release === done.release)
+  if (release && options.output !== 'json') process.stdout.write(summaryTable(summaryRows(release)))
+  if (!release && done.message !== undefined) process.stderr.write(`error: ${done.message}\n`)
+  return release?.outcome ? exitCodes[release.outcome] : 1
 }
 
 /** Undefined when this process should try to become the engine: the other one is gone, or made something else. */

@@ -1,4 +1,3 @@
-import { openStore } from '#src/artifact/store.ts'
 import { loadConfiguration } from '#src/config/load.ts'
 import type { Configuration } from '#src/config/types.ts'
 import type { Context } from '#src/context.ts'
@@ -8,7 +7,6 @@ import { type Engine, enterEngine } from '#src/journal/engine.ts'
 import { readJournal } from '#src/journal/journal.ts'
 import { createNotifier } from '#src/notify/notifier.ts'
 import { registryClient } from '#src/registry/client.ts'
-import { writeStreams } from '#src/release/streams.ts'
 import { sleep } from '#src/sleep.ts'
 import { runRules } from '#src/trigger/loop.ts'
 import { linesScreen } from '#src/ui/lines.ts'
@@ -18,11 +16,11 @@ import { commandContext, openClouds } from './clouds.ts'
 import { type Found, findAll } from './findings.ts'
 import { otherFactory } from './other-factory.ts'
 import { untilTold } from './serve/stopping.ts'
-import { makeRelease } from './serve/making.ts'
 import { ruledBy } from './serve/rules.ts'
 import { servingOf } from './serve/serving.ts'
 import { tellOf } from './serve/telling.ts'
 import { lookAfter } from './serve/upkeep.ts'
+import { openWorkshop } from './serve/workshop.ts'
 
 /**
  * Runs releases by rule and shows them, until it is told to stop: then builders go on by themselves, and the next start
@@ -48,7 +46,7 @@ interface Surroundings {
 
 async function serve(configuration: Configuration, { engine, config, stop }: Surroundings): Promise<void> {
   const { journal } = engine
-  const { stateDirectory, owner, require } = configuration
+  const { stateDirectory, owner } = configuration
   const screen = linesScreen(process.stderr)
   const events = eventHistory()
   const listener: Listener = (event) => {
@@ -61,33 +59,15 @@ async function serve(configuration: Configuration, { engine, config, stop }: Sur
   const registry = registryClient({ authFile: configuration.image.authFile })
   // A release is never stopped from here: it is left as it is, and the next start goes on with it.
   const ctx: Context = { ...commandContext(), log }
-  const stoppable = commandContext(stop)
+  const stoppable: Context = { ...commandContext(stop), log }
   const { rules, sourcesFor } = ruledBy(configuration, { watcher: registry, now: Date.now, sleep, log })
-  let making = false
+  const workshop = openWorkshop({ configuration, journal, clouds, registry, listener, ctx, sourcesFor })
+  await workshop.follow()
+  const { makeRelease, collectGarbage, follow } = workshop
+  const { pauseAfter } = configuration.rebuild
+  const loop = { rules, journal, makeRelease, pauseAfter, now: Date.now, sleep, signal: stop, log }
+  const running = runRules(loop)
   let findings: { at: number; found: readonly Found[] } | undefined
-  const afterwards = async () => {
-    await writeStreams(stateDirectory, journal.state(), require)
-  }
-  const running = runRules({
-    rules,
-    journal,
-    pauseAfter: configuration.rebuild.pauseAfter,
-    now: Date.now,
-    sleep,
-    signal: stop,
-    log,
-    async makeRelease(due) {
-      making = true
-      const store = openStore(stateDirectory)
-      const parts = { journal, clouds, store, registry, listener, ctx, afterwards }
-      try {
-        return await makeRelease({ ...parts, sourcesFor: (tick) => sourcesFor(tick, ctx.signal) }, due)
-      } finally {
-        making = false
-      }
-    },
-  })
-  await afterwards()
   const serving = servingOf({
     configuration,
     journal,
@@ -95,41 +75,41 @@ async function serve(configuration: Configuration, { engine, config, stop }: Sur
     events,
     rules,
     running,
+    collectGarbage,
     findings: () => findings,
     ready: () => (stop.aborted ? 'it is about to stop' : true),
-    afterwards: () => void afterwards().catch(() => undefined),
+    follow,
   })
   await using listening = await listen(serving)
   tellWhere(listening)
-  const notifier = createNotifier(configuration.notify, {
-    ...stoppable,
-    pageUrl: listening.url,
-    name: owner,
-    log,
-  })
-  const upkeep = {
+  const told = { ...stoppable, pageUrl: listening.url, name: owner }
+  const notifier = createNotifier(configuration.notify, told)
+  const upkeep = lookAfter({
     clouds,
     owner,
     ctx: stoppable,
     notifier,
     listener,
-    busy: () => making,
-    repair: afterwards,
+    busy: workshop.busy,
+    repair: follow,
     doctor: async () => await findAll(configuration, config, stoppable),
-    found: (found: readonly Found[]) => (findings = { at: Date.now(), found }),
-  }
+    found: (found) => (findings = { at: Date.now(), found }),
+  })
   const telling = tellOf(journal, { stateDirectory, notifier, signal: stop }, stoppable.sleep)
-  const ended = [running.ended, lookAfter(upkeep), telling].map(
-    async (one) =>
-      await one.catch((error: unknown) => (stop.aborted ? undefined : Promise.reject(error as Error))),
-  )
-  await Promise.race([Promise.all(ended), untilStopped(stop)])
-  tellLeft(configuration, engine, log)
+  await untilStopped(stop, [running.ended, upkeep, telling])
+  tellLeft(engine, log)
 }
 
-function untilStopped(stop: AbortSignal): Promise<void> {
-  if (stop.aborted) return Promise.resolve()
-  return new Promise((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }))
+/** What ends by itself before that has failed, and its failure is ours. */
+async function untilStopped(stop: AbortSignal, running: readonly Promise<void>[]): Promise<void> {
+  const { promise: stopped, resolve } = Promise.withResolvers<void>()
+  if (stop.aborted) resolve()
+  stop.addEventListener('abort', () => resolve(), { once: true })
+  const failures = running.map(async (one) => {
+    await one.catch((error: unknown) => (stop.aborted ? undefined : Promise.reject(error as Error)))
+    await stopped
+  })
+  await Promise.race([stopped, Promise.all(failures)])
 }
 
 /** The token is shown this once: only its hash is kept. */
@@ -140,7 +120,7 @@ function tellWhere({ url, token }: Listening): void {
 }
 
 /** What goes on without us, and until when. */
-function tellLeft({ require: _ }: Configuration, { journal }: Engine, log: (line: string) => void): void {
+function tellLeft({ journal }: Engine, log: (line: string) => void): void {
   const { releases, leases } = journal.state()
   const open = releases.findLast(({ outcome }) => outcome === undefined)
   if (open) log(`stopped; ${open.release} goes on with the next start`)

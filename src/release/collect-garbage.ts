@@ -22,6 +22,12 @@ export interface Collected {
   error?: ErrorFacts
 }
 
+/** What a run did, and why each release that stays does. */
+export interface Garbage {
+  collected: Collected[]
+  kept: Superfluous['kept']
+}
+
 export interface GarbageOptions {
   retention: Retention
   require: Requirement
@@ -45,7 +51,7 @@ export async function collectGarbage(
   { journal, clouds, store }: Parts,
   { retention, require, limit, dryRun }: GarbageOptions,
   ctx: Context,
-): Promise<{ collected: Collected[]; kept: Superfluous['kept'] }> {
+): Promise<Garbage> {
   const found = superfluous(journal.state(), retention, { require, now: ctx.now() })
   const images = found.images.slice(0, limit)
   const artifacts = found.artifacts.slice(0, limit - images.length)

@@ -29,6 +29,7 @@ const bodies = {
   choice,
   pin: choice.extend({ pinned: z.boolean().default(true) }),
   resume: z.strictObject({ by }),
+  gc: z.strictObject({ limit: z.int().min(1).max(999_999).default(50) }),
 }
 
 /** What is known and what can be chosen, as JSON; `src/web/client.ts` speaks to it. */
@@ -69,6 +70,10 @@ export function api(serving: Serving): Hono<WebEnvironment> {
   app.post('/api/rollback', async (context) =>
     context.json(await choose.rollback(choiceOf(context, await read(context, bodies.choice)))),
   )
+  app.post('/api/gc', async (context) => {
+    const { limit } = await read(context, bodies.gc)
+    return context.json(await choose.collectGarbage(limit))
+  })
   app.post('/api/rules/:rule/resume', async (context) => {
     const rule = ruleNames.find((name) => name === context.req.param('rule'))
     if (rule === undefined) throw invalid(`there is no rule ${JSON.stringify(context.req.param('rule'))}`)

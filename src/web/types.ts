@@ -2,6 +2,7 @@ import type { Finding } from '#clouds/types.ts'
 import type { Configuration } from '#src/config/types.ts'
 import type { FactoryEvent } from '#src/events.ts'
 import type { FactoryState } from '#src/journal/replay.ts'
+import type { Garbage } from '#src/release/collect-garbage.ts'
 import type { ListedImage } from '#src/release/images.ts'
 import type { RuleName, Wish } from '#src/trigger/types.ts'
 
@@ -36,6 +37,8 @@ export interface Choosing {
   pin(release: string, choice: Choice & { pinned: boolean }): Promise<void>
   rollback(choice: Choice): Promise<{ release: string }>
   resumeRule(rule: RuleName, by: string): Promise<void>
+  /** Removes what `retention` does not keep, at most `limit` things; `factory-busy` while a release is being made. */
+  collectGarbage(limit: number): Promise<Garbage>
 }
 
 export interface Choice {

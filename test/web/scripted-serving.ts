@@ -335,6 +335,10 @@ function choosing(
       record({ type: 'channel-moved', channel: 'promoted', release: before, ...decision(choice) })
       return { release: before }
     },
+    async collectGarbage(limit) {
+      calls.push(`gc ${limit}`)
+      return { collected: [], kept: [] }
+    },
     async resumeRule(rule, by) {
       calls.push(`resume ${rule} ${by}`)
       record({ type: 'rule-resumed', rule, by })

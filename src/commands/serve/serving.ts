@@ -2,8 +2,9 @@ import type { Cloud } from '#clouds/types.ts'
 import type { Configuration } from '#src/config/types.ts'
 import type { Journal } from '#src/journal/journal.ts'
 import { ignore, pin, promote, rollBack } from '#src/release/choose.ts'
+import type { Garbage } from '#src/release/collect-garbage.ts'
 import { listImages } from '#src/release/images.ts'
-import { streamOf, writeStreams } from '#src/release/streams.ts'
+import { streamOf } from '#src/release/streams.ts'
 import type { Rule, RunningRules } from '#src/trigger/types.ts'
 import type { EventHistory, RuleView, Serving } from '#src/web/types.ts'
 import type { Found } from '../findings.ts'
@@ -18,8 +19,9 @@ export interface ServingParts {
   running: RunningRules
   findings(): { at: number; found: readonly Found[] } | undefined
   ready(): true | string
-  /** What follows a choice: marks in the clouds, which may take a while and is not waited for. */
-  afterwards(): void
+  collectGarbage(limit: number): Promise<Garbage>
+  /** The choice is made when the journal has it; the files of the channels follow before anybody is told so. */
+  follow(): Promise<void>
 }
 
 /** What the page and the API see of a running factory. */
@@ -27,11 +29,6 @@ export function servingOf(parts: ServingParts): Serving {
   const { configuration, journal, clouds, events, running } = parts
   const { stateDirectory, require } = configuration
   const chooser = { journal, require }
-  /** The choice is made when the journal has it; the files of the channels follow before anybody is told so. */
-  const followed = async () => {
-    await writeStreams(stateDirectory, journal.state(), require)
-    parts.afterwards()
-  }
   return {
     configuration,
     now: Date.now,
@@ -48,19 +45,22 @@ export function servingOf(parts: ServingParts): Serving {
       press: async (wish) => running.press(wish),
       async promote(release, choice) {
         promote(chooser, release, choice)
-        await followed()
+        await parts.follow()
       },
       async ignore(release, choice) {
         ignore(chooser, release, choice)
-        await followed()
+        await parts.follow()
       },
       async pin(release, choice) {
         pin(chooser, release, choice)
       },
       async rollback(choice) {
         const release = rollBack(chooser, choice)
-        await followed()
+        await parts.follow()
         return { release }
+      },
+      async collectGarbage(limit) {
+        return await parts.collectGarbage(limit)
       },
       async resumeRule(rule, by) {
         running.resume(rule, by)

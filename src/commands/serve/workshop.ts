@@ -1,0 +1,78 @@
+import pLimit from 'p-limit'
+import type { Cloud } from '#clouds/types.ts'
+import { openStore } from '#src/artifact/store.ts'
+import type { Configuration } from '#src/config/types.ts'
+import type { Context } from '#src/context.ts'
+import { FactoryError } from '#src/errors.ts'
+import type { Listener } from '#src/events.ts'
+import type { Journal } from '#src/journal/journal.ts'
+import type { RegistryClient } from '#src/registry/types.ts'
+import { type Garbage, collectGarbage } from '#src/release/collect-garbage.ts'
+import { writeStreams } from '#src/release/streams.ts'
+import type { CheckedOut } from '#src/trigger/sources.ts'
+import type { Due, TickEnd } from '#src/trigger/types.ts'
+import { makeRelease } from './making.ts'
+
+/** Where releases are made and images are removed: one at a time, because each stands on what the other does. */
+export interface Workshop {
+  busy(): boolean
+  makeRelease(due: Due): Promise<TickEnd>
+  /** Throws `factory-busy` while a release is being made: that may take hours. */
+  collectGarbage(limit: number): Promise<Garbage>
+  /** Brings the files of the channels to what the journal says. */
+  follow(): Promise<void>
+}
+
+export interface WorkshopParts {
+  configuration: Configuration
+  journal: Journal
+  clouds: ReadonlyMap<string, Cloud>
+  registry: RegistryClient
+  listener: Listener
+  ctx: Context
+  sourcesFor(due: Due, signal: AbortSignal): Promise<CheckedOut>
+}
+
+export function openWorkshop(parts: WorkshopParts): Workshop {
+  const { configuration, journal, clouds, registry, listener, ctx, sourcesFor } = parts
+  const { stateDirectory, retention, require } = configuration
+  const store = openStore(stateDirectory)
+  const alone = pLimit(1)
+  let making = 0
+  const follow = async () => void (await writeStreams(stateDirectory, journal.state(), require))
+  return {
+    busy: () => making > 0,
+    follow,
+    async makeRelease(due) {
+      making += 1
+      try {
+        const sources = (tick: Due) => sourcesFor(tick, ctx.signal)
+        const given = {
+          journal,
+          clouds,
+          store,
+          registry,
+          listener,
+          ctx,
+          sourcesFor: sources,
+          afterwards: follow,
+        }
+        return await alone(() => makeRelease(given, due))
+      } finally {
+        making -= 1
+      }
+    },
+    async collectGarbage(limit) {
+      if (making > 0) {
+        throw new FactoryError({
+          code: 'factory-busy',
+          message: 'a release is being made, and it may use what would be removed',
+          hint: 'Run the same command again when it has ended: factory status',
+          class: 'user',
+        })
+      }
+      const options = { retention, require, limit, dryRun: false }
+      return await alone(() => collectGarbage({ journal, clouds, store }, options, ctx))
+    },
+  }
+}
