@@ -135,12 +135,12 @@ async function asWisher({ options, configuration, screen }: Button): Promise<num
   }
   using watching = whileWatching(() => true)
   const done = await watchTick(configuration, tick, screen.listen, watching.signal)
-  await screen.close()
   if (done.outcome === 'nothing-changed') {
     const { release = '', message: why = '' } = done
     screen.listen({ type: 'nothing-changed', at: Date.now(), key: '', release, why })
     return 0
   }
+  await screen.close()
   using journal = readJournal(stateDirectory)
   const release = journal.state().releases.findLast((one) => one.release === done.release)
   if (release && options.output !== 'json') process.stdout.write(summaryTable(summaryRows(release)))
