@@ -1,6 +1,6 @@
 import type { Context, Hono } from 'hono'
 import { FactoryError } from '#src/errors.ts'
-import { type RuleName, ruleNames } from '#src/trigger/types.ts'
+import { ruleNames } from '#src/trigger/types.ts'
 import type { WebEnvironment } from '../environment.ts'
 import type { Choice, Serving } from '../types.ts'
 import { line } from './markup.ts'
@@ -65,14 +65,14 @@ export function serveActions(app: Hono<WebEnvironment>, serving: Serving, board:
       return `Release ${line(release)} is promoted again.`
     }),
   )
-  app.post(
-    '/rules/:rule/resume',
-    asked(async (c) => {
-      const rule = ruleOf(c.req.param('rule'))
-      await choose.resumeRule(rule, c.get('by'))
-      return `The rule ${rule} works again.`
-    }),
-  )
+  for (const rule of ruleNames)
+    app.post(
+      `/rules/${rule}/resume`,
+      asked(async (c) => {
+        await choose.resumeRule(rule, c.get('by'))
+        return `The rule ${rule} works again.`
+      }),
+    )
 }
 
 /** Only pages of ours: a form may not lead elsewhere. */
@@ -103,17 +103,6 @@ function texts(fields: Fields, name: string): string[] {
     .filter((value) => typeof value === 'string')
     .map((value) => value.trim())
     .filter((value) => value !== '')
-}
-
-function ruleOf(name: string | undefined): RuleName {
-  const rule = ruleNames.find((known) => known === name)
-  if (rule) return rule
-  throw new FactoryError({
-    code: 'rule-unknown',
-    class: 'user',
-    message: `there is no rule ${line(name ?? '')}`,
-    hint: `The rules are: ${ruleNames.join(', ')}`,
-  })
 }
 
 function unexplained(): FactoryError {

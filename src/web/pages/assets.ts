@@ -21,12 +21,12 @@ const assets = Object.fromEntries(
 
 /** An address that changes with the content, so browsers may keep what it names. */
 export function assetAddress(name: AssetName): string {
-  return `/static/${name}?${assets[name].version}`
+  return `/assets/${name}?${assets[name].version}`
 }
 
 export function serveAssets(app: Hono<WebEnvironment>): void {
   for (const [name, { type, content }] of Object.entries(assets)) {
-    app.get(`/static/${name}`, (c) =>
+    app.get(`/assets/${name}`, (c) =>
       c.body(content, 200, { 'Content-Type': type, 'Cache-Control': 'public, max-age=31536000, immutable' }),
     )
   }

@@ -18,7 +18,11 @@ export function choicesOf(serving: Serving, release: ReleaseState, csrf: string,
   const promote =
     channels.promoted?.release === name
       ? ''
-      : html`<button type="submit" class="${doubts === undefined ? 'primary' : 'risky'}" formaction="${path}/promote">
+      : html`<button
+          type="submit"
+          class="${doubts === undefined ? 'primary' : 'risky'}"
+          formaction="${path}/promote"
+        >
           ${doubts === undefined ? 'Promote' : 'Promote anyway'}
         </button>`
   return html`<form class="choose" method="post" action="${path}/pin" aria-label="Choices for ${line(name)}">
@@ -26,20 +30,27 @@ export function choicesOf(serving: Serving, release: ReleaseState, csrf: string,
     <input type="hidden" name="back" value="${back}" />
     <input type="hidden" name="pinned" value="${pinned ? 'no' : 'yes'}" />
     <label for="${id}">Why</label>
-    <input id="${id}" name="why" type="text" maxlength="500" autocomplete="off" ${doubts ? html`aria-describedby="doubts-${name}"` : ''} />
+    <input
+      id="${id}"
+      name="why"
+      type="text"
+      maxlength="500"
+      autocomplete="off"
+      ${doubts ? html`aria-describedby="doubts-${name}"` : ''}
+    />
     <span class="buttons">
       ${promote}
-      ${release.ignored
-        ? ''
-        : html`<button type="submit" formaction="${path}/ignore">Ignore</button>`}
+      ${release.ignored ? '' : html`<button type="submit" formaction="${path}/ignore">Ignore</button>`}
       <button type="submit">${pinned ? 'Unpin' : 'Pin'}</button>
     </span>
-    ${doubts === undefined
-      ? ''
-      : html`<input type="hidden" name="force" value="yes" />
-          <p class="hint" id="doubts-${name}">
-            ${doubts}${promote === '' ? '' : ' To promote it nevertheless, say why.'}
-          </p>`}
+    ${
+      doubts === undefined
+        ? ''
+        : html`<input type="hidden" name="force" value="yes" />
+            <p class="hint" id="doubts-${name}">
+              ${doubts}${promote === '' ? '' : ' To promote it nevertheless, say why.'}
+            </p>`
+    }
   </form>`
 }
 

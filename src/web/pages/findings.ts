@@ -20,31 +20,40 @@ function found(all: readonly Finding[]): Markup {
     all.filter((finding) => finding.severity === severity),
   )
   const fine = all.filter(({ severity }) => severity === 'ok')
-  return html`${bad.length === 0
-    ? html`<p>${mark('done')} Nothing stands in the way.</p>`
-    : html`<ul class="notes">
-        ${bad.map(trouble)}
-      </ul>`}
-  ${fine.length === 0
-    ? ''
-    : html`<details>
-        <summary>${count(fine.length, 'thing')} in order</summary>
-        <ul class="plain">
-          ${fine.map(({ subject, message }) => html`<li><b>${line(subject)}</b> ${line(message)}</li>`)}
-        </ul>
-      </details>`}`
+  return html`${
+    bad.length === 0
+      ? html`<p>${mark('done')} Nothing stands in the way.</p>`
+      : html`<ul class="notes">
+          ${bad.map(trouble)}
+        </ul>`
+  }
+  ${
+    fine.length === 0
+      ? ''
+      : html`<details>
+          <summary>${count(fine.length, 'thing')} in order</summary>
+          <ul class="plain">
+            ${fine.map(({ subject, message }) => html`<li><b>${line(subject)}</b> ${line(message)}</li>`)}
+          </ul>
+        </details>`
+  }`
 }
 
 function trouble({ severity, subject, message, hint, paste }: Finding): Markup {
   return html`<li class="is-${severity === 'error' ? 'bad' : 'warn'}">
-    <p>${mark(severity === 'error' ? 'failed' : 'partly')}${spoken(`${severity}: `)} <b>${line(subject)}</b></p>
+    <p>
+      ${mark(severity === 'error' ? 'failed' : 'partly')}${spoken(`${severity}: `)} <b>${line(subject)}</b>
+    </p>
     <p class="said">${lines(message)}</p>
     ${hint === undefined ? '' : html`<p class="hint">${lines(hint)}</p>`}
-    ${paste === undefined
-      ? ''
-      : html`<details>
-          <summary>To paste</summary>
-          <pre class="paste" tabindex="0" role="region" aria-label="To paste for ${line(subject)}">${paste}</pre>
-        </details>`}
+    ${
+      paste === undefined
+        ? ''
+        : html`<details>
+            <summary>To paste</summary>
+            <pre class="paste" tabindex="0" role="region" aria-label="To paste for ${line(subject)}">
+${paste}</pre>
+          </details>`
+    }
   </li>`
 }

@@ -29,7 +29,9 @@ function imageRow(serving: Serving, image: ListedImage): Markup {
     <td role="cell" data-head="where">${line(cloud)} <span class="meta">${line(region)}</span></td>
     <td role="cell" data-head="id">
       <code class="id">${line(id)}</code>
-      <button type="button" class="copy" data-copy="${line(id)}" aria-label="Copy ${line(id)}" hidden>Copy</button>
+      <button type="button" class="copy" data-copy="${line(id)}" aria-label="Copy ${line(id)}" hidden>
+        Copy
+      </button>
       ${name === id ? '' : html`<span class="meta name">${line(name)}</span>`}
     </td>
     <td role="cell" data-head="state">${line(state)}</td>

@@ -54,7 +54,8 @@ export function decisionsOf(serving: Serving, release: ReleaseState): Markup {
 
 function decisionText(what: string, { at, by, why, forced }: Decision, now: number): Markup {
   return html`<p class="meta">
-    ${what} ${relative(at, now)}${by === undefined ? '' : ` by ${line(by)}`}${forced ? ', forced' : ''}${
+    ${what}
+    ${relative(at, now)}${by === undefined ? '' : ` by ${line(by)}`}${forced ? ', forced' : ''}${
       why === undefined ? '' : html`: <q>${line(why)}</q>`
     }
   </p>`

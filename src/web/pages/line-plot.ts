@@ -24,21 +24,30 @@ const frame = { left: 58, right: 350, top: 10, bottom: 150, width: 360, height: 
 export function linePlot({ id, title, labels, series, ticks, format }: PlotFacts): Markup {
   const top = ticks.at(-1) ?? 1
   const step = (frame.right - frame.left - 16) / Math.max(1, labels.length - 1)
-  const x = (index: number) => round(labels.length === 1 ? (frame.left + frame.right) / 2 : frame.left + 8 + index * step)
+  const x = (index: number) =>
+    round(labels.length === 1 ? (frame.left + frame.right) / 2 : frame.left + 8 + index * step)
   const y = (value: number) => round(frame.bottom - (value / top) * (frame.bottom - frame.top))
   const ends = labels.length < 2 ? labels : [labels[0] ?? '', labels.at(-1) ?? '']
-  return html`<svg class="plot" viewBox="0 0 ${frame.width} ${frame.height}" role="img" aria-labelledby="${id}">
+  return html`<svg
+    class="plot"
+    viewBox="0 0 ${frame.width} ${frame.height}"
+    role="img"
+    aria-labelledby="${id}"
+  >
     <title id="${id}">${title}</title>
     ${ticks.map(
       (tick) =>
         html`<line class="rule" x1="${frame.left}" x2="${frame.right}" y1="${y(tick)}" y2="${y(tick)}" />
-          <text class="tick" x="${frame.left - 6}" y="${y(tick) + 4}" text-anchor="end">${format(tick)}</text>`,
+          <text class="tick" x="${frame.left - 6}" y="${y(tick) + 4}" text-anchor="end"
+            >${format(tick)}</text
+          >`,
     )}
     ${series.map(
       ({ name, values }, number) =>
         html`<g class="series-${number % 4}">
           ${runs(values).map(
-            (run) => html`<polyline points="${run.map(([index, value]) => `${x(index)},${y(value)}`).join(' ')}" />`,
+            (run) =>
+              html`<polyline points="${run.map(([index, value]) => `${x(index)},${y(value)}`).join(' ')}" />`,
           )}
           ${values.map((value, index) =>
             value === undefined

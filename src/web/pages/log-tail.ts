@@ -20,18 +20,20 @@ export async function logTail(
   const running = release.steps.filter((step) => step.arch === arch && step.state === 'running')
   return html`<section class="tail" aria-labelledby="${id}">
     <h3 id="${id}">${arch}</h3>
-    ${running.length === 0
-      ? html`<p class="news">${idle(release, arch)}</p>`
-      : running.map((step) => {
-          const news = live.news(step, step.startedAt)
-          const where = step.target === undefined ? '' : ` ${line(step.target)}`
-          return html`<p class="news"><b>${step.step}</b>${where} <span>${news?.text ?? ''}</span></p>
-            <progress
-              max="100"
-              ${news?.fraction === undefined ? '' : html`value="${Math.floor(news.fraction * 100)}"`}
-              aria-label="${arch} ${step.step}${where}"
-            ></progress>`
-        })}
+    ${
+      running.length === 0
+        ? html`<p class="news">${idle(release, arch)}</p>`
+        : running.map((step) => {
+            const news = live.news(step, step.startedAt)
+            const where = step.target === undefined ? '' : ` ${line(step.target)}`
+            return html`<p class="news"><b>${step.step}</b>${where} <span>${news?.text ?? ''}</span></p>
+              <progress
+                max="100"
+                ${news?.fraction === undefined ? '' : html`value="${Math.floor(news.fraction * 100)}"`}
+                aria-label="${arch} ${step.step}${where}"
+              ></progress>`
+          })
+    }
     <div class="log" tabindex="0" role="region" aria-label="End of the log of ${arch}">
       <pre>${visible(log.join('\n'))}</pre>
     </div>

@@ -21,9 +21,13 @@ export function plotsSection(serving: Serving): Markup {
     architectures.map((name) => ({ name, values: releases.map((release) => value(release, name)) }))
   const durations = seriesOf((release, arch) => finishedMs(release, arch))
   const sizes = seriesOf((release, arch) => contentBytes(state, release, arch))
-  if (![...durations, ...sizes].some(({ values }) => values.some((value) => value !== undefined))) return html``
+  if (![...durations, ...sizes].some(({ values }) => values.some((value) => value !== undefined)))
+    return html``
   return html`<section class="card" aria-labelledby="plots">
-    <div class="head"><h2 id="plots">Over the releases</h2>${legend(architectures)}</div>
+    <div class="head">
+      <h2 id="plots">Over the releases</h2>
+      ${legend(architectures)}
+    </div>
     <div class="plots">
       ${plot({ id: 'plot-duration', title: 'Duration', labels, series: durations }, durationTicks, formatDuration)}
       ${plot({ id: 'plot-size', title: 'Data in the image', labels, series: sizes }, byteTicks, formatBytes)}
@@ -38,7 +42,8 @@ function plot(
 ): Markup {
   const values = facts.series.flatMap((one) => one.values.flatMap((value) => value ?? []))
   const ticks = ticksUpTo(Math.max(0, ...values))
-  const short = (value: number) => (value === 0 ? '0' : format(value).replace(/ 00 s$| 00 min$|\.0(?= s)/, ''))
+  const short = (value: number) =>
+    value === 0 ? '0' : format(value).replace(/ 00 s$| 00 min$|\.0(?= s)/, '')
   return html`<figure>
     <figcaption>${facts.title}</figcaption>
     ${linePlot({ ...facts, title: `${facts.title} by release and architecture`, ticks, format: short })}
@@ -77,7 +82,9 @@ function plot(
 function finishedMs(release: ReleaseState, arch: ArchitectureName): number | undefined {
   const own = release.steps.filter((step) => step.arch === arch)
   const built = own.some(({ step, state }) => step === 'disks' && state === 'finished')
-  return built && own.every(({ state }) => state === 'finished') ? architectureMs(release, arch, 0) : undefined
+  return built && own.every(({ state }) => state === 'finished')
+    ? architectureMs(release, arch, 0)
+    : undefined
 }
 
 function contentBytes(

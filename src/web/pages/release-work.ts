@@ -91,4 +91,3 @@ function warningsOf(release: ReleaseState, live: Live): Markup {
     )}
   </ul>`
 }
-

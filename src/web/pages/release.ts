@@ -25,16 +25,19 @@ export async function releasePage(
       <h1>Release ${line(name)}</h1>
       ${releaseBadges(serving.state(), release)}
     </div>
-    ${facts(serving, release)} ${decisionsOf(serving, release)} ${choicesOf(serving, release, csrf, 'release')}
+    ${facts(serving, release)} ${decisionsOf(serving, release)}
+    ${choicesOf(serving, release, csrf, 'release')}
     <section class="card" aria-labelledby="work">
       <h2 id="work">Steps</h2>
       ${await releaseWork(serving, release, live)} ${stepTable(release)}
     </section>
     <section class="card" aria-labelledby="images">
       <h2 id="images">Images</h2>
-      ${images.length === 0
-        ? html`<p class="empty">None was published.</p>`
-        : imageTable(serving, images, `Images of release ${name}`)}
+      ${
+        images.length === 0
+          ? html`<p class="empty">None was published.</p>`
+          : imageTable(serving, images, `Images of release ${name}`)
+      }
     </section>
     ${costSection(serving, release)}`
 }
@@ -48,12 +51,14 @@ function facts(serving: Serving, release: ReleaseState): Markup {
       <dt>Began</dt>
       <dd>${moment(openedAt)}, ${relative(openedAt, serving.now())}</dd>
     </div>
-    ${durationMs === undefined
-      ? ''
-      : html`<div>
-          <dt>Took</dt>
-          <dd>${formatDuration(durationMs)}</dd>
-        </div>`}
+    ${
+      durationMs === undefined
+        ? ''
+        : html`<div>
+            <dt>Took</dt>
+            <dd>${formatDuration(durationMs)}</dd>
+          </div>`
+    }
     <div>
       <dt>Why</dt>
       <dd>
@@ -64,12 +69,14 @@ function facts(serving: Serving, release: ReleaseState): Markup {
         ${asked === undefined ? '' : html`<p class="meta">${asked}</p>`}
       </dd>
     </div>
-    ${index === undefined
-      ? ''
-      : html`<div>
-          <dt>Container</dt>
-          <dd><code class="id">${line(`${index.reference}@${index.digest}`)}</code></dd>
-        </div>`}
+    ${
+      index === undefined
+        ? ''
+        : html`<div>
+            <dt>Container</dt>
+            <dd><code class="id">${line(`${index.reference}@${index.digest}`)}</code></dd>
+          </div>`
+    }
     <div>
       <dt>Key</dt>
       <dd><code class="id">${line(key.slice(0, 16))}</code></dd>

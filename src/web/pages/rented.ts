@@ -18,11 +18,13 @@ export function rentedSection(serving: Serving): Markup {
       <h2 id="rented">Builders</h2>
       ${spent.length === 0 ? '' : html`<p class="meta">${formatPrices(spent)} so far</p>`}
     </div>
-    ${rented.length === 0
-      ? html`<p class="empty">No machine is rented.</p>`
-      : html`<ul class="rented">
-          ${rented.map((lease) => rentedItem(serving, lease, now))}
-        </ul>`}
+    ${
+      rented.length === 0
+        ? html`<p class="empty">No machine is rented.</p>`
+        : html`<ul class="rented">
+            ${rented.map((lease) => rentedItem(serving, lease, now))}
+          </ul>`
+    }
   </section>`
 }
 
@@ -41,9 +43,11 @@ function rentedItem(serving: Serving, taken: LeaseState, now: number): Markup {
       ${ref ? html`since ${relative(takenAt, now)}` : html`asked for ${relative(takenAt, now)}`} · lease ends
       ${relative(Date.parse(expires), now)} · ${amounts.length === 0 ? 'no price' : formatPrices(amounts)}
     </p>
-    ${missing.length === 0 || amounts.length === 0
-      ? ''
-      : html`<p class="hint">not counted: ${missing.map(line).join('; ')}</p>`}
+    ${
+      missing.length === 0 || amounts.length === 0
+        ? ''
+        : html`<p class="hint">not counted: ${missing.map(line).join('; ')}</p>`
+    }
   </li>`
 }
 

@@ -11,11 +11,13 @@ export function rulesSection(serving: Serving, csrf: string): Markup {
     .toSorted((one, other) => (one.nextAt ?? Infinity) - (other.nextAt ?? Infinity))
   return html`<section class="card" aria-labelledby="rules">
     <h2 id="rules">What comes next</h2>
-    ${rules.length === 0
-      ? html`<p class="empty">No rule makes releases; <code>rebuild</code> in the configuration does.</p>`
-      : html`<ul class="rules">
-          ${rules.map((rule) => ruleItem(rule, now, csrf))}
-        </ul>`}
+    ${
+      rules.length === 0
+        ? html`<p class="empty">No rule makes releases; <code>rebuild</code> in the configuration does.</p>`
+        : html`<ul class="rules">
+            ${rules.map((rule) => ruleItem(rule, now, csrf))}
+          </ul>`
+    }
   </section>`
 }
 

@@ -29,7 +29,9 @@ const marks = { finished: 'done', failed: 'failed', running: 'running' } as cons
 function stepRow({ arch, step, target, state, startedAt, durationMs, summary, error }: StepState): Markup {
   const sign = marks[state]
   return html`<tr role="row">
-    <th scope="row" role="rowheader"><span class="is-${sign}">${mark(sign)}</span>${spoken(state)} ${step}</th>
+    <th scope="row" role="rowheader">
+      <span class="is-${sign}">${mark(sign)}</span>${spoken(state)} ${step}
+    </th>
     <td role="cell" data-head="architecture">${arch}</td>
     <td role="cell" data-head="where">${target === undefined ? '' : line(target)}</td>
     <td role="cell" data-head="began">${moment(startedAt)}</td>
