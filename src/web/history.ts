@@ -20,8 +20,7 @@ export function eventHistory(startedAt = Date.now()): EventHistory & { tell: Lis
       for (const listener of listeners) listener(numbered)
     },
     since(id) {
-      const first = kept.findIndex((one) => one.id > id)
-      return first === -1 ? [] : kept.slice(first)
+      return kept.slice(Math.max(0, id - (next - kept.length) + 1))
     },
     subscribe(listener) {
       listeners.add(listener)

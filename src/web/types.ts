@@ -58,6 +58,7 @@ export interface RuleView {
 
 /** An event with its place in the order, from which a reader goes on after it was cut off. */
 export interface NumberedEvent {
+  /** One more than that of the event before. */
   id: number
   event: FactoryEvent
 }

@@ -1,0 +1,39 @@
+import { FactoryError } from '#src/errors.ts'
+import { tooLarge } from './refusals.ts'
+
+/**
+ * Reads a body to its end, as the bytes that came. Throws `web-request-too-large` as soon as more than `limitBytes` have
+ * come or are announced, and `web-request-too-slow` after `limitMs` milliseconds.
+ */
+export async function readBody(request: Request, limitBytes: number, limitMs: number): Promise<Buffer> {
+  if (Number(request.headers.get('content-length') ?? 0) > limitBytes) throw tooLarge(limitBytes)
+  const reader = request.body?.getReader()
+  if (!reader) return Buffer.alloc(0)
+  let late = false
+  const deadline = setTimeout(() => {
+    late = true
+    void reader.cancel().catch(() => {})
+  }, limitMs)
+  try {
+    const chunks: Uint8Array[] = []
+    let bytes = 0
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (late) throw tooSlow(limitMs)
+      if (done) return Buffer.concat(chunks)
+      bytes += value.length
+      if (bytes > limitBytes) throw tooLarge(limitBytes)
+      chunks.push(value)
+    }
+  } finally {
+    clearTimeout(deadline)
+  }
+}
+
+function tooSlow(limitMs: number): FactoryError {
+  return new FactoryError({
+    code: 'web-request-too-slow',
+    message: `the request was not there within ${limitMs / 1000} s`,
+    class: 'timeout',
+  })
+}

@@ -1,0 +1,23 @@
+import { Hono } from 'hono'
+import { etag } from 'hono/etag'
+import type { WebEnvironment } from './environment.ts'
+import { notFound } from './refusals.ts'
+import type { Serving } from './types.ts'
+
+/** Seconds for which a reader, or a proxy before us, need not ask again. */
+const freshSeconds = 30
+
+/** CoreOS stream metadata at addresses that stay: `/streams/promoted.json`. */
+export function streams(serving: Serving): Hono<WebEnvironment> {
+  const app = new Hono<WebEnvironment>()
+  app.use('/streams/*', etag())
+  for (const channel of ['candidate', 'promoted', 'previous'] as const) {
+    app.get(`/streams/${channel}.json`, async (context) => {
+      const found = await serving.stream(channel)
+      if (!found) throw notFound(context.req.path)
+      context.header('Cache-Control', `public, max-age=${freshSeconds}`)
+      return context.json(found)
+    })
+  }
+  return app
+}
