@@ -199,8 +199,7 @@ test('names of this machine and of the configuration are ours', async () => {
     expect(await status(host)).toBe(200)
   for (const host of ['factory.example', 'factory.example:443', 'other.example:8443'])
     expect(await status(host)).toBe(200)
-  for (const host of ['other.example', 'factory.example.evil', '[::1]'])
-    expect(await status(host)).toBe(403)
+  for (const host of ['other.example', 'factory.example.evil', '[::1]']) expect(await status(host)).toBe(403)
 })
 
 test('a session changes something only with its own form token', async () => {

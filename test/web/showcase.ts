@@ -1,5 +1,6 @@
 import { type ArchitectureName, architectureNames } from '#arch/index.ts'
 import type { CloudKind, Finding, Image } from '#clouds/types.ts'
+import type { Configuration } from '#src/config/types.ts'
 import type { StepName, StepPlace } from '#src/events.ts'
 import type { CloudAbilities } from '#src/release/destinations.ts'
 import type { RuleView, Serving } from '#src/web/types.ts'
@@ -39,6 +40,16 @@ const world: Record<ArchitectureName, { places: Place[]; pace: number; machine: 
   s390x: { places: [ibm], pace: 1.35, machine: 'bz2-2x8', hour: 0.1082 },
 }
 
+const published: Partial<Configuration> = {
+  image: { name: 'copr-builder', source: { kind: 'ref', ref: 'quay.io/example/copr-builder' } },
+  publish: ['hypervisors', 'aws', 'ibm'].map((to) => ({
+    to,
+    architectures: architectureNames.filter((arch) => world[arch].places.some(({ cloud }) => cloud === to)),
+    format: 'raw',
+    verify: true,
+  })),
+}
+
 const minutesOf: Record<StepName, number> = {
   lease: 0.7,
   prepare: 0.6,
@@ -54,8 +65,8 @@ const buildSteps: StepName[] = ['lease', 'prepare', 'container', 'push', 'disks'
 const targetSteps: StepName[] = ['publish', 'verify']
 
 /** A factory of four architectures and three clouds with some history, in the middle of a release: to look at, and to go on with. */
-export function showcase() {
-  const scripted = scriptedServing({ architectures: architectureNames })
+export function showcase(changes: Partial<Configuration> = {}) {
+  const scripted = scriptedServing({ architectures: architectureNames, ...published, ...changes })
   const { state, world: script, record } = scripted
   Object.assign(state, { releases: [], leases: [], channels: {} })
   state.collected.clear()
@@ -108,7 +119,7 @@ function open({ record, at }: Scene, release: string, time: number, why: string)
     release,
     key: keyOf(release),
     owner: 'copr',
-    imageName: 'lab',
+    imageName: 'copr-builder',
     inputs: {},
     builds: architectureNames.map((arch) => ({ arch, buildKey: keyOf(release + arch), why })),
     destinations: architectureNames.flatMap((arch) =>
@@ -321,10 +332,8 @@ function logOf(step: StepName, arch: ArchitectureName): string[] {
   return [
     `Build started for raw on ${arch}`,
     'org.osbuild.bootc.install-to-filesystem: starting',
-    ...[
-      'Installing image: docker://localhost/factory/build',
-      'layers already present: 0; layers needed: 67 (1.4 GB)',
-    ],
+    'Installing image: docker://localhost/factory/build',
+    'layers already present: 0; layers needed: 67 (1.4 GB)',
     ...Array.from({ length: 8 }, (_, index) => `Fetched layers: ${index * 180 + 90} MB of 1.4 GB`),
   ]
 }

@@ -2,7 +2,8 @@ import { html } from 'hono/html'
 import type { ReleaseState } from '#src/journal/replay.ts'
 import { judge } from '#src/release/outcome.ts'
 import type { Serving } from '../types.ts'
-import { type Markup, line } from './markup.ts'
+import { type Markup, line, relative } from './markup.ts'
+import { releaseAddress } from './release-work.ts'
 
 /** Where a form leads back to. */
 type Back = 'images' | 'release'
@@ -12,7 +13,7 @@ export function choicesOf(serving: Serving, release: ReleaseState, csrf: string,
   const { channels } = serving.state()
   const name = release.release
   const path = `/releases/${encodeURIComponent(name)}`
-  const id = `why-${name}`
+  const id = `why-${line(name)}`
   const doubts = doubtsOf(serving, release)
   const pinned = release.pinned !== undefined
   const promote =
@@ -20,7 +21,7 @@ export function choicesOf(serving: Serving, release: ReleaseState, csrf: string,
       ? ''
       : html`<button
           type="submit"
-          class="${doubts === undefined ? 'primary' : 'risky'}"
+          class="${promoteClass(serving, name, doubts)}"
           formaction="${path}/promote"
         >
           ${doubts === undefined ? 'Promote' : 'Promote anyway'}
@@ -36,7 +37,7 @@ export function choicesOf(serving: Serving, release: ReleaseState, csrf: string,
       type="text"
       maxlength="500"
       autocomplete="off"
-      ${doubts ? html`aria-describedby="doubts-${name}"` : ''}
+      ${doubts ? html`aria-describedby="doubts-${line(name)}"` : ''}
     />
     <span class="buttons">
       ${promote}
@@ -47,26 +48,48 @@ export function choicesOf(serving: Serving, release: ReleaseState, csrf: string,
       doubts === undefined
         ? ''
         : html`<input type="hidden" name="force" value="yes" />
-            <p class="hint" id="doubts-${name}">
+            <p class="hint" id="doubts-${line(name)}">
               ${doubts}${promote === '' ? '' : ' To promote it nevertheless, say why.'}
             </p>`
     }
   </form>`
 }
 
-/** Back to what was promoted before. */
-export function rollbackForm(serving: Serving, csrf: string): Markup {
+/** What is to be pressed next stands out, and what is to be thought about first. */
+function promoteClass(serving: Serving, name: string, doubts: string | undefined): string {
+  if (doubts !== undefined) return 'risky'
+  return serving.state().channels.candidate === name ? 'primary' : ''
+}
+
+/** What is in use, and the way back to what was before it. */
+export function inUse(serving: Serving, csrf: string): Markup {
   const { promoted, previous } = serving.state().channels
-  if (!previous) return html``
+  return html`<section class="card" aria-labelledby="in-use">
+    <h2 id="in-use">In use</h2>
+    ${
+      promoted
+        ? html`<p>
+            <a href="${releaseAddress(promoted.release)}">${line(promoted.release)}</a> was promoted
+            ${relative(promoted.at, serving.now())}${promoted.by === undefined ? '' : ` by ${line(promoted.by)}`}${
+              previous
+                ? html`; before it was
+                    <a href="${releaseAddress(previous.release)}">${line(previous.release)}</a>`
+                : ''
+            }.
+          </p>`
+        : html`<p class="empty">No release is promoted yet.</p>`
+    }
+    ${previous ? rollbackForm(previous.release, csrf) : ''}
+  </section>`
+}
+
+function rollbackForm(previous: string, csrf: string): Markup {
   return html`<form class="choose" method="post" action="/rollback" aria-label="Roll back">
     <input type="hidden" name="csrf" value="${csrf}" />
     <input type="hidden" name="back" value="images" />
     <label for="why-rollback">Why</label>
     <input id="why-rollback" name="why" type="text" maxlength="500" autocomplete="off" />
-    <span class="buttons"><button type="submit">Roll back to ${line(previous.release)}</button></span>
-    <p class="hint">
-      Promoted is ${line(promoted?.release ?? 'nothing')}; ${line(previous.release)} was before it.
-    </p>
+    <span class="buttons"><button type="submit">Roll back to ${line(previous)}</button></span>
   </form>`
 }
 

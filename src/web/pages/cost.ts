@@ -31,7 +31,7 @@ export function costSection(serving: Serving, release: ReleaseState): Markup {
           <th scope="col">Architecture</th>
           <th scope="col">Machines</th>
           <th scope="col">For</th>
-          <th scope="col">Images, a month</th>
+          <th scope="col">Images / month</th>
         </tr>
       </thead>
       <tbody>

@@ -12,7 +12,7 @@ export function failuresOf({ steps }: ReleaseState): Markup {
     ${failed.map(
       ({ where, error }) =>
         html`<li class="is-bad">
-          <p>${mark('failed')} <b>${line(where)} failed</b> <code>${error.code}</code></p>
+          <p>${mark('failed')} <b>${line(where)} failed</b> <code>${line(error.code)}</code></p>
           <p class="said">${lines(error.message)}</p>
           ${error.hint === undefined ? '' : html`<p class="hint">${lines(error.hint)}</p>`}
         </li>`,

@@ -1,5 +1,6 @@
 import { html } from 'hono/html'
 import type { Finding } from '#clouds/types.ts'
+import { visible } from '#src/ui/visible.ts'
 import type { Serving } from '../types.ts'
 import { type Markup, count, line, lines, mark, relative, spoken } from './markup.ts'
 
@@ -52,7 +53,7 @@ function trouble({ severity, subject, message, hint, paste }: Finding): Markup {
         : html`<details>
             <summary>To paste</summary>
             <pre class="paste" tabindex="0" role="region" aria-label="To paste for ${line(subject)}">
-${paste}</pre>
+${visible(paste)}</pre>
           </details>`
     }
   </li>`

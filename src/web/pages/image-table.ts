@@ -32,12 +32,12 @@ function imageRow(serving: Serving, image: ListedImage): Markup {
       <button type="button" class="copy" data-copy="${line(id)}" aria-label="Copy ${line(id)}" hidden>
         Copy
       </button>
-      ${name === id ? '' : html`<span class="meta name">${line(name)}</span>`}
+      ${id.includes(name) ? '' : html`<span class="meta name">${line(name)}</span>`}
     </td>
     <td role="cell" data-head="state">${line(state)}</td>
     <td role="cell" data-head="verified">${badge(verdicts[verified], verified)}</td>
     <td role="cell" data-head="size">${formatBytes(sizeBytes)} <span class="meta">${format}</span></td>
-    <td role="cell" data-head="a month">${month === undefined ? '–' : month}</td>
+    <td role="cell" class="${month === undefined ? 'none' : 'month'}">${month ?? '–'}</td>
     <td role="cell" data-head="age">${relative(Date.parse(publishedAt), serving.now())}</td>
   </tr>`
 }

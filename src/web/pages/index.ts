@@ -7,7 +7,7 @@ import { imagesPage } from './images.ts'
 import { type PageFacts, layout } from './layout.ts'
 import { followEvents } from './live.ts'
 import { serveManifest } from './manifest.ts'
-import type { Markup } from './markup.ts'
+import { type Markup, line } from './markup.ts'
 import { missingPage } from './missing.ts'
 import { overviewPage } from './overview.ts'
 import { releasePage } from './release.ts'
@@ -22,7 +22,7 @@ export function pages(serving: Serving): Hono<WebEnvironment> {
     layout(
       {
         ...facts,
-        imageName: serving.configuration.image.name,
+        imageName: line(serving.configuration.image.name),
         told: board.get(c.req.query('told')),
         csrf: c.get('csrf'),
         nonce: c.get('secureHeadersNonce'),
@@ -42,7 +42,7 @@ export function pages(serving: Serving): Hono<WebEnvironment> {
     const release = serving.state().releases.find((one) => one.release === name)
     if (!release) return c.html(page(c, { title: 'No such release' }, missingPage(name)), 404)
     const main = await releasePage(serving, release, live(), c.get('csrf'))
-    return c.html(page(c, { title: `Release ${name}` }, main))
+    return c.html(page(c, { title: `Release ${line(name)}` }, main))
   })
   serveManifest(app, serving)
   serveActions(app, serving, board)

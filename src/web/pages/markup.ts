@@ -1,4 +1,5 @@
 import { html } from 'hono/html'
+import { formatDuration } from '#src/units.ts'
 import { printable, printableLines } from '#src/ui/printable.ts'
 
 /** Text that stands in a page as it is; everything else is escaped when it is put into a template. */
@@ -37,6 +38,12 @@ function distance(ms: number): string {
         ? `${Math.round(minutes / 60)} h`
         : `${Math.round(minutes / 1440)} days`
   return past ? `${text} ago` : `in ${text}`
+}
+
+/** A duration where many are compared: whole minutes, or seconds below one. */
+export function roughly(ms: number): string {
+  if (ms < 60_000) return `${Math.round(ms / 1000)} s`
+  return ms < 3_600_000 ? `${Math.round(ms / 60_000)} min` : formatDuration(ms)
 }
 
 /** `one image`, `3 images`. */

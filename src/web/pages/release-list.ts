@@ -1,9 +1,8 @@
 import { html } from 'hono/html'
 import type { ArchitectureName } from '#arch/index.ts'
 import type { ReleaseState } from '#src/journal/replay.ts'
-import { formatDuration } from '#src/units.ts'
 import type { Serving } from '../types.ts'
-import { type Markup, line, mark, relative, spoken } from './markup.ts'
+import { type Markup, line, mark, relative, roughly, spoken } from './markup.ts'
 import { releaseAddress, releaseBadges } from './release-work.ts'
 import { architectureMs, cellsOf } from './steps.ts'
 
@@ -18,10 +17,11 @@ export function releaseList(serving: Serving): Markup {
   const architectures = [...new Set(shown.flatMap(({ builds }) => builds.map(({ arch }) => arch)))]
   return html`<section class="card" aria-labelledby="before">
     <h2 id="before">Before</h2>
-    <table class="list stacked" role="table" aria-labelledby="before">
+    <table class="list stacked before" role="table" aria-labelledby="before">
       <thead role="rowgroup">
         <tr role="row">
           <th scope="col" role="columnheader">Release</th>
+          <th scope="col" role="columnheader">State</th>
           ${architectures.map((arch) => html`<th scope="col" role="columnheader">${arch}</th>`)}
           <th scope="col" role="columnheader">Took</th>
           <th scope="col" role="columnheader">When</th>
@@ -30,16 +30,16 @@ export function releaseList(serving: Serving): Markup {
       <tbody role="rowgroup">
         ${shown.map(
           (release) =>
-            html`<tr role="row" id="row-${release.release}">
+            html`<tr role="row" id="row-${line(release.release)}">
               <th scope="row" role="rowheader">
                 <a href="${releaseAddress(release.release)}">${line(release.release)}</a>
-                ${releaseBadges(state, release)}
               </th>
+              <td role="cell" class="state">${releaseBadges(state, release)}</td>
               ${architectures.map(
                 (arch) => html`<td role="cell" data-head="${arch}">${outcomeOf(release, arch, now)}</td>`,
               )}
               <td role="cell" data-head="took">
-                ${release.durationMs === undefined ? '–' : formatDuration(release.durationMs)}
+                ${release.durationMs === undefined ? '–' : roughly(release.durationMs)}
               </td>
               <td role="cell" data-head="when">${relative(release.openedAt, now)}</td>
             </tr>`,
@@ -49,7 +49,7 @@ export function releaseList(serving: Serving): Markup {
   </section>`
 }
 
-/** One sign, the strip of its steps, and how long it took. */
+/** One sign, how long it took, and the strip of its steps. */
 function outcomeOf(release: ReleaseState, arch: ArchitectureName, now: number): Markup {
   if (!release.builds.some((build) => build.arch === arch)) return html`–`
   const cells = cellsOf(release, arch, now)
@@ -57,10 +57,9 @@ function outcomeOf(release: ReleaseState, arch: ArchitectureName, now: number): 
   const took = architectureMs(release, arch, now)
   const sign = failed.length > 0 ? 'failed' : cells.every(isOver) ? 'done' : 'partly'
   const words = failed.length > 0 ? `${failed.join(', ')} failed` : sign === 'done' ? 'done' : 'not complete'
-  return html`<span class="outcome is-${sign}"
-    >${mark(sign)}${spoken(words)}${strip(cells)}${
-      took === undefined ? '' : html` <span class="took">${formatDuration(took)}</span>`
-    }</span
+  return html`<span class="outcome"
+    >${mark(sign)}${spoken(words)}
+    <span class="took">${took === undefined ? '' : roughly(took)}</span>${strip(cells)}</span
   >`
 }
 
@@ -69,7 +68,9 @@ function isOver({ state }: { state: string }): boolean {
 }
 
 function strip(cells: ReturnType<typeof cellsOf>): Markup {
-  return html`<svg class="strip" viewBox="0 0 62 6" aria-hidden="true" focusable="false">
-    ${cells.map(({ mark: sign }, index) => html`<rect class="is-${sign}" x="${index * 7}" width="6" height="6" />`)}
+  return html`<svg class="strip" viewBox="0 0 62 5" aria-hidden="true" focusable="false">
+    ${cells.map(
+      ({ mark: sign }, index) => html`<rect class="is-${sign}" x="${index * 7}" width="6" height="5" />`,
+    )}
   </svg>`
 }

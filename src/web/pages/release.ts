@@ -36,7 +36,7 @@ export async function releasePage(
       ${
         images.length === 0
           ? html`<p class="empty">None was published.</p>`
-          : imageTable(serving, images, `Images of release ${name}`)
+          : imageTable(serving, images, `Images of release ${line(name)}`)
       }
     </section>
     ${costSection(serving, release)}`

@@ -32,7 +32,7 @@ function rentedItem(serving: Serving, taken: LeaseState, now: number): Markup {
   const { lease, ref, cloud, purpose, kept, takenAt, expires } = taken
   const { amounts, missing } = costSoFar(serving, taken)
   const what = ref?.rates?.map((rate) => line(rate.what)).join(', ')
-  return html`<li id="lease-${lease.id}">
+  return html`<li id="lease-${line(lease.id)}">
     <p>
       <b>${lease.arch}</b> ${purpose === 'verify' ? 'verifies' : 'builds'} for
       <a href="${releaseAddress(lease.release)}">${line(lease.release)}</a> on ${line(cloud)}

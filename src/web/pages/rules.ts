@@ -23,9 +23,9 @@ export function rulesSection(serving: Serving, csrf: string): Markup {
 
 function ruleItem(rule: RuleView, now: number, csrf: string): Markup {
   const { name, meaning, nextAt, paused, last } = rule
-  return html`<li id="rule-${name}">
+  return html`<li id="rule-${line(name)}">
     <div class="head">
-      <h3>${name}</h3>
+      <h3>${line(name)}</h3>
       ${paused ? badge('warn', 'paused') : ''}
       <p class="meta">${paused || nextAt === undefined ? '' : nextText(nextAt, now)}</p>
     </div>
@@ -46,9 +46,9 @@ function pausedNote(
 ): Markup {
   return html`<div class="notes is-warn">
     <p>Paused ${relative(paused.at, now)}: ${line(paused.why)}</p>
-    <form method="post" action="/rules/${name}/resume">
+    <form method="post" action="/rules/${encodeURIComponent(name)}/resume">
       <input type="hidden" name="csrf" value="${csrf}" />
-      <button type="submit" id="resume-${name}">Resume ${name}</button>
+      <button type="submit" id="resume-${line(name)}">Resume ${line(name)}</button>
     </form>
   </div>`
 }

@@ -3,14 +3,14 @@ import { stepNames } from '#src/events.ts'
 import type { ReleaseState } from '#src/journal/replay.ts'
 import { formatDuration } from '#src/units.ts'
 import type { Live } from './live.ts'
-import { type Markup, mark, spoken } from './markup.ts'
+import { type Markup, line, mark, spoken } from './markup.ts'
 import { type Cell, cellsOf } from './steps.ts'
 
 /** Architectures by steps: what is done, what runs, and how long each took. */
 export function stepGrid(release: ReleaseState, now: number, live: Live): Markup {
   return html`<table class="grid">
     <caption class="spoken">
-      Steps of release ${release.release} by architecture
+      Steps of release ${line(release.release)} by architecture
     </caption>
     <thead>
       <tr>
@@ -32,7 +32,7 @@ export function stepGrid(release: ReleaseState, now: number, live: Live): Markup
 
 function gridCell(cell: Cell, live: Live): Markup {
   const { mark: sign, state, durationMs, done, of } = cell
-  const parts = of > 1 && state !== 'not needed' ? html` <span class="parts">${done}/${of}</span>` : ''
+  const parts = of > 1 && done > 0 ? html` <span class="parts">${done}/${of}</span>` : ''
   return html`<td class="is-${sign}">
     <span class="cell">
       ${mark(sign)}${spoken(state)}${parts}
