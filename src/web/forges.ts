@@ -56,7 +56,7 @@ const toleranceSeconds = 300
 
 async function hexSigned(body: Buffer, secret: string, signature: string | undefined): Promise<boolean> {
   // The library takes text: what is no UTF-8 would be signed as something else than what came.
-  if (signature === undefined || !isUtf8(body)) return false
+  if (!signature || !isUtf8(body)) return false
   return verify(secret, body.toString('utf8'), signature)
 }
 

@@ -48,12 +48,14 @@ export async function listen(serving: Serving, options: ListenOptions = {}): Pro
   const page = serverOf(app.fetch, false, idleMs)
   const local = serverOf(app.fetch, true, idleMs)
   const path = socketPath(stateDirectory)
-  const close = async () => {
+  const end = async () => {
     closing.abort()
     await Promise.all([closed(page, graceMs), closed(local, graceMs)])
     rmSync(path.file, { force: true })
     path[Symbol.dispose]()
   }
+  let ended: Promise<void> | undefined
+  const close = () => (ended ??= end())
   try {
     await started(page, () => page.listen(serve.port, serve.host), `${serve.host}:${serve.port}`)
     await started(local, () => listenPrivately(local, path), path.file)

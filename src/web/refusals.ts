@@ -42,6 +42,8 @@ export function refuse(context: Context, thrown: unknown): Response {
   const { code, class: failure, message, hint } = error
   const status = statusOfCode[code] ?? statusOfClass[failure]
   if (status === 401) context.header('WWW-Authenticate', 'Bearer realm="factory"')
+  // The rest of the body is not read, so nothing can follow it.
+  if (status === 408 || status === 413) context.header('Connection', 'close')
   if (status === 503) context.header('Retry-After', '5')
   const refusal: Refusal = { code, class: failure, message, ...(hint === undefined ? {} : { hint }) }
   return context.json(refusal, status)
