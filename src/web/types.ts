@@ -3,6 +3,7 @@ import type { Configuration } from '#src/config/types.ts'
 import type { FactoryEvent } from '#src/events.ts'
 import type { FactoryState } from '#src/journal/replay.ts'
 import type { Garbage } from '#src/release/collect-garbage.ts'
+import type { CloudAbilities } from '#src/release/destinations.ts'
 import type { ListedImage } from '#src/release/images.ts'
 import type { RuleName, Wish } from '#src/trigger/types.ts'
 
@@ -13,6 +14,8 @@ export interface Serving {
   /** Everything derived from the journal. Shared and live: look, do not keep. */
   state(): FactoryState
   images(): ListedImage[]
+  /** Lend the prices of images; nothing is asked of them. */
+  clouds: CloudAbilities
   rules(): RuleView[]
   /** What `doctor` found last, and when (milliseconds since 1970). */
   findings(): { at: number; found: readonly Finding[] } | undefined

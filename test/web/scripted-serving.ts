@@ -48,6 +48,7 @@ export function scriptedServing(changes: Partial<Configuration> = {}) {
     now: () => now,
     state: () => state,
     images: () => listImages(state, settings.require),
+    clouds: new Map(),
     rules: () => ruleViews(state, now),
     findings: () => world.findings,
     events,

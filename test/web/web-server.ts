@@ -33,9 +33,10 @@ export interface Answer {
 export async function webServer(
   serve: Partial<ServeConfiguration> = {},
   options: ListenOptions = {},
+  script: typeof scriptedServing = scriptedServing,
 ): Promise<WebServer> {
   const stateDirectory = await mkdtemp(join(tmpdir(), 'web-'))
-  const scripted = scriptedServing({
+  const scripted = script({
     stateDirectory,
     serve: { host: '127.0.0.1', port: 0, hosts: [], ...serve },
   })
