@@ -16,6 +16,7 @@ import { removeUnneeded } from './bucket-content.ts'
 import { openContents } from './contents.ts'
 import { imageFrom, wasUsable } from './image-marks.ts'
 import { discardLeftover, findInBucket, halfMadeImages } from './leftovers.ts'
+import { markImage, markOf } from './mark.ts'
 import { findImage, makeImage } from './publish.ts'
 import { removeImage } from './remove.ts'
 import { uploadArtifact } from './upload.ts'
@@ -60,6 +61,8 @@ export function createImageStore(settings: IbmSettings): ImageStore {
           if (ours && marks['owner'] === settings.owner && wasUsable(image, marks)) yield ours
         }
       }),
+    mark: (image, mark, ctx) => markImage(settings, image, mark, ctx),
+    marked: (image, ctx) => markOf(settings, image, ctx),
     remove: (image, ctx) => removeImage(settings, image.region, image.id, ctx),
     leftovers: (owner, ctx) =>
       // The bucket last: what is in it shows whose images without marks are.

@@ -12,6 +12,10 @@ const vpcImage = z.object({
   status_reasons: z.array(z.object({ code: z.string(), message: z.string().default('') })).default([]),
   created_at: z.string(),
   minimum_provisioned_size: z.number().optional(),
+  /** RFC 3339; once it has come the status is `deprecated`. */
+  deprecation_at: z.string().nullish(),
+  /** RFC 3339; once it has come the status is `obsolete`. */
+  obsolescence_at: z.string().nullish(),
   operating_system: z.object({ name: z.string(), architecture: z.string() }).optional(),
   file: z
     .object({
@@ -23,6 +27,9 @@ const vpcImage = z.object({
 
 /** An image as VPC tells of it: https://cloud.ibm.com/apidocs/vpc#get-image */
 export type VpcImage = z.infer<typeof vpcImage>
+
+/** The dates on which the status of an image changes; null for never. */
+export type LifecycleDates = Pick<VpcImage, 'deprecation_at' | 'obsolescence_at'>
 
 type Quick = Pick<Context, 'signal'>
 
@@ -66,6 +73,31 @@ export async function createImage(
     ctx,
   )
   return answer!
+}
+
+/** https://cloud.ibm.com/apidocs/vpc#update-image: removing a date that has come takes the image back into its status before. */
+export async function changeImage(
+  { call }: IbmSettings,
+  region: string,
+  id: string,
+  body: LifecycleDates,
+  ctx: Quick,
+): Promise<void> {
+  const what = `changing the image ${id}`
+  const path = `/images/${encodeURIComponent(id)}`
+  await call({ what, service: 'vpc', region, method: 'PATCH', path, body, answer: vpcImage }, ctx)
+}
+
+/** Deprecates an image that is available and has no date for that: https://cloud.ibm.com/apidocs/vpc#deprecate-image */
+export async function deprecateImage(
+  { call }: IbmSettings,
+  region: string,
+  id: string,
+  ctx: Quick,
+): Promise<void> {
+  const what = `deprecating the image ${id}`
+  const path = `/images/${encodeURIComponent(id)}/deprecate`
+  await call({ what, service: 'vpc', region, method: 'POST', path, answer: z.unknown() }, ctx)
 }
 
 /** Begins to delete; "not there" is success. Throws `ibm-busy` while the image is being imported. */

@@ -93,14 +93,57 @@ const get: Operation = {
   },
 }
 
+const date = z.iso.datetime().nullable().optional()
+
+/** https://cloud.ibm.com/apidocs/vpc#update-image: a date that has come can be removed and not moved. */
+const update: Operation = {
+  action: 'UpdateImage',
+  method: 'PATCH',
+  path: /^\/images\/([^/]+)$/,
+  run(call, world) {
+    const image = needOwn(world, call.region, call.words[0]!)
+    const change = bodyOf(z.strictObject({ deprecation_at: date, obsolescence_at: date }), call)
+    for (const key of ['deprecation_at', 'obsolescence_at'] as const) {
+      const at = change[key]
+      if (at == null) continue
+      if (Date.parse(at) <= Date.now()) throw refusedChange(`${key} must not be in the past`)
+      if (hasCome(image[key])) throw refusedChange(`${key} cannot be changed any more`)
+    }
+    const dates = { ...image, ...change }
+    const { deprecation_at: deprecated, obsolescence_at: obsolete } = dates
+    if (deprecated && obsolete && obsolete <= deprecated)
+      throw refusedChange('obsolescence_at must be after deprecation_at')
+    for (const key of ['deprecation_at', 'obsolescence_at'] as const) {
+      const at = dates[key]
+      if (at == null) delete image[key]
+      else image[key] = at
+    }
+    if (/^(available|deprecated|obsolete)$/.test(image.status)) image.status = 'available'
+    return { status: 200, body: shown(image, world) }
+  },
+}
+
+/** https://cloud.ibm.com/apidocs/vpc#deprecate-image */
+const deprecate: Operation = {
+  action: 'DeprecateImage',
+  method: 'POST',
+  path: /^\/images\/([^/]+)\/deprecate$/,
+  run({ region, words }, world) {
+    const image = needOwn(world, region, words[0]!)
+    if (statusOf(image) !== 'available') throw refusedChange('The image must be available.')
+    if (image.deprecation_at !== undefined) throw refusedChange('deprecation_at is set')
+    image.deprecation_at = new Date().toISOString()
+    return { status: 202 }
+  },
+}
+
 /** Not while it is being imported: https://cloud.ibm.com/apidocs/vpc#delete-image */
 const remove: Operation = {
   action: 'DeleteImage',
   method: 'DELETE',
   path: /^\/images\/([^/]+)$/,
   run({ words, region }, world) {
-    const image = needImage(world, region, words[0]!)
-    if (image.visibility === 'public') throw new Refused(403, 'not_authorized', 'The image is not yours.')
+    const image = needOwn(world, region, words[0]!)
     const isBusy = image.reasons.some(({ code }) => code === 'image_request_in_progress')
     if (image.deleting !== undefined || isBusy)
       throw new Refused(409, 'image_in_use', 'The image is being imported or deleted.')
@@ -119,12 +162,34 @@ const operatingSystems: Operation = {
   },
 }
 
-export const imageOperations = [create, list, get, remove, operatingSystems]
+export const imageOperations = [create, list, get, update, deprecate, remove, operatingSystems]
 
 export function needImage(world: World, region: string, id: string): ImageRecord {
   const image = world.images.get(id)
   if (image?.region === region) return image
   throw new Refused(404, 'image_not_found', `Image with ID (${id}) not found.`)
+}
+
+function needOwn(world: World, region: string, id: string): ImageRecord {
+  const image = needImage(world, region, id)
+  if (image.visibility === 'public') throw new Refused(403, 'not_authorized', 'The image is not yours.')
+  return image
+}
+
+/** The codes of these refusals are not documented. */
+function refusedChange(message: string): Refused {
+  return new Refused(400, 'validation_failed', message)
+}
+
+/** A status that was not set by a test follows from the dates. */
+function statusOf({ status, deprecation_at: deprecated, obsolescence_at: obsolete }: ImageRecord): string {
+  if (status !== 'available') return status
+  if (hasCome(obsolete)) return 'obsolete'
+  return hasCome(deprecated) ? 'deprecated' : status
+}
+
+function hasCome(at: string | undefined): boolean {
+  return at !== undefined && Date.parse(at) <= Date.now()
 }
 
 /** Each look at an image brings it nearer to its end. */
@@ -155,7 +220,7 @@ function shown(image: ImageRecord, { settings }: World): object {
     resource_type: 'image',
     resource_group: { id: image.resource_group },
     visibility,
-    status: image.deleting === undefined ? image.status : 'deleting',
+    status: image.deleting === undefined ? statusOf(image) : 'deleting',
     status_reasons: reasons,
     operating_system: system,
     encryption: 'none',
