@@ -1,11 +1,11 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { cut, late, lostAnswer } from '#test/servers/aws-front/effects.ts'
+import { late, lostAnswer } from '#test/servers/aws-front/effects.ts'
 import { awsForTests } from '#test/servers/aws-test.ts'
 import { awsCloud } from './aws-cloud.ts'
 import { expectOneOfEverythingOnAws } from './aws-image.ts'
-import { type RunPoints, type Spared, around, isReading, partsOfPoint } from './cloud-points.ts'
+import { type RunPoints, type Spared, around, isReading } from './cloud-points.ts'
 import { cloudSweep, tellKills } from './cloud-sweep.ts'
 import { cloudWorlds } from './cloud-worlds.ts'
 
@@ -111,13 +111,6 @@ describe('an answer of AWS that is lost after the request had its effect', () =>
   })
 
   test('costs nothing more when the connection breaks under each kind of request, one after the other', async () => {
-    const kinds = [...new Set(whole.requests.map((request) => partsOfPoint(request).name))]
-    await sweep.inEach([kinds], async (world, each) => {
-      const faults = each.map((name) => world.cloud.strike(`${name} #1`, cut(true)))
-      const run = await world.run()
-      expect(faults.map(({ count }) => count)).toEqual(each.map(() => 1))
-      expect(run.exitCode, run.stderr).toBe(0)
-      await expectOneOfEverythingOnAws(world, `answers cut, ${world.directory}`)
-    })
+    await sweep.loseOneOfEach(whole)
   })
 })

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
-import { type Kill, type RunPoints, pointsOfRun } from './cloud-points.ts'
+import { type Kill, type RunPoints, partsOfPoint, pointsOfRun } from './cloud-points.ts'
 import { expectNoUnknownMachine } from './cloud-world.ts'
-import type { CloudWorld, InWorld, Struck, WorldCloud } from './cloud-worlds.ts'
+import type { CloudWorld, InWorld, Outage, Struck, WorldCloud } from './cloud-worlds.ts'
 
 /** The engine together with one adapter, killed in worlds of its own and looked at afterwards. */
 export interface CloudSweep<Own extends WorldCloud> {
@@ -13,9 +13,13 @@ export interface CloudSweep<Own extends WorldCloud> {
   killInBuild(world: CloudWorld<Own>): Promise<void>
   /** Runs with the answer to that request lost, its connection cut if not otherwise, and looks. */
   loseAnswer(world: CloudWorld<Own>, request: string, struck?: Struck): Promise<void>
+  /** Runs with the connection cut under the first request of each kind, done, and looks. */
+  loseOneOfEach(points: RunPoints): Promise<void>
   /** Every point in a world of its own; one that fails does not hide the others. */
   inEach<T>(points: readonly T[], work: (world: CloudWorld<Own>, point: T) => Promise<void>): Promise<void>
 }
+
+const cutOff: Outage = { kind: 'cut', isDone: true }
 
 export function cloudSweep<Own extends WorldCloud>(
   inWorld: InWorld<Own>,
@@ -24,6 +28,16 @@ export function cloudSweep<Own extends WorldCloud>(
   async function killInBuild({ run, cloud }: CloudWorld<Own>): Promise<void> {
     await run({ point: 'append container-built x86_64 #1', when: 'after', what: 'kill' })
     cloud.forgetRequests()
+  }
+  async function inEach<T>(
+    points: readonly T[],
+    work: (world: CloudWorld<Own>, point: T) => Promise<void>,
+  ): Promise<void> {
+    const outcomes = await Promise.allSettled(
+      points.map((point) => inWorld(async (world) => await work(world, point))),
+    )
+    const failures = outcomes.flatMap((one) => (one.status === 'rejected' ? [String(one.reason)] : []))
+    expect(failures).toEqual([])
   }
   async function endWell(world: CloudWorld<Own>, after: string): Promise<void> {
     const { exitCode, stderr } = await world.run()
@@ -51,18 +65,20 @@ export function cloudSweep<Own extends WorldCloud>(
       await expectNoUnknownMachine(world, after)
       await endWell(world, after)
     },
-    async loseAnswer(world, request, struck = world.cloud.strike(request, { kind: 'cut', isDone: true })) {
+    async loseAnswer(world, request, struck = world.cloud.strike(request, cutOff)) {
       const after = `answer of ${request} lost, ${world.directory}`
       await endWell(world, after)
       expect(struck.count, after).toBe(1)
     },
-    async inEach(points, work) {
-      const outcomes = await Promise.allSettled(
-        points.map((point) => inWorld(async (world) => await work(world, point))),
-      )
-      const failures = outcomes.flatMap((one) => (one.status === 'rejected' ? [String(one.reason)] : []))
-      expect(failures).toEqual([])
+    async loseOneOfEach({ requests }) {
+      const kinds = [...new Set(requests.map((request) => `${partsOfPoint(request).name} #1`))]
+      await inEach([kinds], async (world, each) => {
+        const struck = each.map((request) => world.cloud.strike(request, cutOff))
+        await endWell(world, `answers cut, ${world.directory}`)
+        expect(struck.map(({ count }) => count)).toEqual(each.map(() => 1))
+      })
     },
+    inEach,
   }
 }
 

@@ -32,6 +32,8 @@ export interface OpenstackFixture extends CloudFixture {
   makeArtifact(name: string, sizeBytes: number, runs: [number, Buffer][]): Promise<Artifact>
   /** Kills a publish, which runs in a process of its own, when its content is on its way or something else has happened. */
   killPublish(artifact: Artifact, key: ImageKey, when?: () => Promise<boolean>): Promise<void>
+  /** The content of an image, as the user of the factory gets it. */
+  content(id: string): Promise<Buffer>
   /** A call of Glance as the user of the factory. */
   glance(
     path: string,
@@ -67,6 +69,14 @@ export async function createOpenstackFixture(
     if (!answer.ok) throw new Error(`${path}: ${answer.status} ${text}`)
     return text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
   }
+  const content: OpenstackFixture['content'] = async (id) => {
+    const token = await tokenOf(stack.keystone.url, 'factory', password, 'factory')
+    const answer = await fetch(`${stack.glanceUrl}/v2/images/${id}/file`, {
+      headers: { 'x-auth-token': token },
+    })
+    if (!answer.ok) throw new Error(`content of ${id}: ${answer.status} ${await answer.text()}`)
+    return Buffer.from(await answer.arrayBuffer())
+  }
   const makeArtifact: OpenstackFixture['makeArtifact'] = async (name, sizeBytes, runs) => {
     const path = await sparse(join(directory, name), sizeBytes, runs)
     const content = createHash('sha256').update(await readFile(path))
@@ -94,6 +104,7 @@ export async function createOpenstackFixture(
     baseImage,
     configure,
     glance,
+    content,
     makeArtifact,
     artifact: await makeArtifact('disk.raw', 150 * MiB + 512, [
       [0, randomBytes(3 * MiB)],

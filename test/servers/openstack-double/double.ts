@@ -22,6 +22,7 @@ export interface Cloud extends AsyncDisposable {
   readonly settings: DoubleSettings
   /** Lets requests run into a fault from now on; of several the one that was injected first. */
   inject(fault: Fault): InjectedFault
+  forgetRequests(): void
   /** Forgets all but images: faults, machines, requests and what was set. */
   reset(): void
 }
@@ -54,6 +55,7 @@ export async function startCloud(stack: Stack, changes: Partial<DoubleSettings> 
     requests,
     settings,
     inject: faults.inject,
+    forgetRequests: () => requests.splice(0),
     reset() {
       faults.clear()
       requests.splice(0)
