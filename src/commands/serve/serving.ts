@@ -31,6 +31,7 @@ export function servingOf(parts: ServingParts): Serving {
   const chooser = { journal, require }
   return {
     configuration,
+    clouds,
     now: Date.now,
     state: () => journal.state(),
     images: () => listImages(journal.state(), require, clouds),
