@@ -96,16 +96,20 @@ export function runRules(options: RulesOptions): RunningRules {
     try {
       found = await rule.look(journal.state(), one.lookedAt, stop.signal)
       if (found.due) refuseTaken(found.due, journal.state())
-      delete one.trouble
-      retry.succeeded(now())
     } catch (error) {
       if (stop.signal.aborted) return
       const { message } = asFactoryError(error)
-      one.trouble = { message, since: one.trouble?.since ?? now() }
-      log(`${rule.name}: ${message}; looking again in ${formatDuration(retry.failed(now()))}`)
-      return
+      return tell(one, `${message}; looking again in ${formatDuration(retry.failed(now()))}`)
     }
+    retry.succeeded(now())
+    tell(one, found.trouble)
     if (!stop.signal.aborted) act(one, found)
+  }
+
+  function tell(one: Watched, message: string | undefined): void {
+    if (message === undefined) return void delete one.trouble
+    one.trouble = { message, since: one.trouble?.since ?? now() }
+    log(`${one.rule.name}: ${message}`)
   }
 
   /** Nothing is awaited in here: between seeing that nothing is under way and taking the tick comes nobody else. */

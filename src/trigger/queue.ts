@@ -35,8 +35,11 @@ export function openQueue(options: QueueOptions): Queue {
     for (let due = dues[0]; due !== undefined && !signal.aborted; due = dues[0]) {
       const end = await outcomeOf(due, options)
       if (end === undefined) return
-      journal.appendAll(recordsOf(due, end, options))
-      log(`${due.rule}: ${end.outcome}${end.message === undefined ? '' : `: ${end.message}`}`)
+      const records = recordsOf(due, end, options)
+      journal.appendAll(records)
+      log(`${due.rule}: ${shown(end)}`)
+      for (const record of records)
+        if (record.type === 'rule-paused') log(`${due.rule}: paused: ${record.why}`)
       dues.shift()
     }
   }
@@ -64,11 +67,15 @@ export function openQueue(options: QueueOptions): Queue {
     },
     note(due, end) {
       journal.appendAll([takenRecord(due), ...recordsOf(due, end, options)])
-      log(`${due.rule}: ${due.why}: ${end.outcome}${end.message === undefined ? '' : `: ${end.message}`}`)
+      log(`${due.rule}: ${due.why}: ${shown(end)}`)
     },
     waiting: (wish) => dues.slice(1).find((due) => due.wish && sameWish(due.wish, wish))?.tick,
     settled: async () => await working,
   }
+}
+
+function shown({ outcome, message }: TickEnd): string {
+  return message === undefined ? outcome : `${outcome}: ${message}`
 }
 
 /** Undefined where somebody else goes on with the tick: the next start, or the engine that took over. */

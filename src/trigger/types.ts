@@ -34,6 +34,8 @@ export interface Look {
   due?: Due
   /** What makes no tick: what is seen for the first time, when a rule begins. */
   seen?: readonly Seen[]
+  /** What could not be found out this time; the rule itself knows when it asks again. */
+  trouble?: string
 }
 
 /** One rule of `rebuild:`. It only reads; whoever runs it writes the journal. */

@@ -49,7 +49,7 @@ export async function simulateYear({ rule, times, random }: YearOptions): Promis
   const journal = memoryJournal(clock.now)
   const year: Year = { journal, faults: [], kills: 0, sourcesChanged: 0, sourcesReleased: 0 }
   const between = (least: number, most: number) => least * (most / least) ** random()
-  const world = {
+  const world: World = {
     clock,
     journal,
     year,
