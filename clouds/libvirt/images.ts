@@ -4,6 +4,7 @@ import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
 import { fromEvery } from './every-hypervisor.ts'
 import type { Hypervisor } from './hypervisor.ts'
+import { channelVolumes, markImage, markOf } from './image-channel.ts'
 import {
   besideVolume,
   imageFromMarker,
@@ -47,6 +48,12 @@ export function createImageStore(settings: LibvirtSettings): ImageStore {
       fromEvery(settings, ctx, async function* ({ region }) {
         yield* listImages(settings, await poolAt(region, ctx), ctx)
       }),
+    async mark(image, mark, ctx) {
+      await markImage(await poolAt(image.region, ctx), image, mark, ctx)
+    },
+    async marked(image, ctx) {
+      return await markOf(await poolAt(image.region, ctx), image, ctx)
+    },
     async remove(image, ctx) {
       await remove(await poolAt(image.region, ctx), image, ctx)
     },
@@ -93,7 +100,10 @@ async function* listImages(settings: LibvirtSettings, pool: Pool, ctx: Context):
 async function remove(pool: Pool, image: Image, ctx: Context): Promise<void> {
   const { volume, claim, marker } = besideVolume(image.name)
   if ((await readMarker(pool, marker, ctx))?.sha256 !== image.sha256) return
-  for (const name of [volume, claim, marker]) await deleteVolume(pool, name, ctx)
+  await deleteVolume(pool, volume, ctx)
+  // Only now nobody marks it any more.
+  const channels = channelVolumes(await volumeNames(pool, ctx), volume).map(({ name }) => name)
+  for (const name of [...channels, claim, marker]) await deleteVolume(pool, name, ctx)
 }
 
 function hypervisorAt(settings: LibvirtSettings, region: string): Hypervisor {

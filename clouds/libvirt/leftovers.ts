@@ -1,6 +1,7 @@
 import type { Resource } from '#clouds/types.ts'
 import type { Context } from '#src/context.ts'
 import { publishingMs, readClaim } from './image-claim.ts'
+import { channelVolumeOf, channelVolumes } from './image-channel.ts'
 import { besideVolume, readComplete, readMarker, volumeOf } from './image-marker.ts'
 import type { Pool } from './pools.ts'
 import { deleteVolume, deleteWhenClosed, findVolume, volumeNames } from './volumes.ts'
@@ -26,14 +27,15 @@ export async function discardLeftover(pool: Pool, leftover: Resource, ctx: Conte
   const isHalf = async () => (await readComplete(pool, volume, ctx)) === undefined
   // Before a claim is written nothing else is made: a volume beside an unwritten one is somebody else's.
   if ((await readClaim(pool, claim, ctx)) !== 'unwritten') {
-    for (const name of [volume, marker]) await deleteWhenClosed(pool, name, ctx.signal, isHalf)
+    const channels = channelVolumes(await volumeNames(pool, ctx), volume).map(({ name }) => name)
+    for (const name of [volume, ...channels, marker]) await deleteWhenClosed(pool, name, ctx.signal, isHalf)
   }
   await deleteVolume(pool, claim, ctx)
 }
 
-/** The volume that a marker speaks of and that is not there: its removal was cut short. */
+/** The volume that a marker, or the name of a channel, speaks of and that is not there: its removal was cut short. */
 function lonely(names: readonly string[], name: string): string | undefined {
-  const volume = volumeOf('marker', name)
+  const volume = volumeOf('marker', name) ?? channelVolumeOf(name)
   return volume === undefined || names.includes(volume) ? undefined : volume
 }
 
@@ -57,9 +59,23 @@ async function describeLeftover(
     return { ...found, release, arch, ...end, state }
   }
   const marker = await readMarker(pool, names.marker, ctx)
-  if (!marker || marker.owner !== owner || (await findVolume(pool, volume, ctx))) return undefined
+  if (marker && marker.owner !== owner) return undefined
+  if (await findVolume(pool, volume, ctx)) return undefined
+  if (!marker) return await lonelyChannel(pool, volume, found, ctx)
   const { release, arch } = marker
   return { ...found, release, arch, ...(await endByAge(pool, names.marker, ctx)), state: 'half-removed' }
+}
+
+/** It was made when the image was being removed, and says nothing of its owner. */
+async function lonelyChannel(
+  pool: Pool,
+  volume: string,
+  found: Resource,
+  ctx: Context,
+): Promise<Resource | undefined> {
+  const channel = channelVolumes(await volumeNames(pool, ctx), volume).at(-1)
+  if (!channel) return undefined
+  return { ...found, ...(await endByAge(pool, channel.name, ctx)), state: 'half-removed' }
 }
 
 async function endByAge(pool: Pool, name: string, ctx: Context): Promise<{ expires?: string }> {

@@ -4,6 +4,7 @@ import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
 import { assertArtifact } from './artifact-check.ts'
 import { type ImageClaim, claimOf, isOurClaim, readClaim } from './image-claim.ts'
+import { channelVolumes } from './image-channel.ts'
 import { type ImageMarker, imageVolumeNames, markerOf, markerToJson, readComplete } from './image-marker.ts'
 import { type Pool, assertSpace, openPool } from './pools.ts'
 import { upload } from './upload.ts'
@@ -70,7 +71,8 @@ async function makeRoom(pool: Pool, key: ImageKey, ctx: Context): Promise<ImageM
     return typeof claimed === 'object' && claimed.sha256 === key.sha256
   }
   if (existing.includes(volume) && !(await isOfKilledRun())) throw nameTaken(pool, volume)
-  for (const name of [marker, volume, claim]) {
+  const channels = channelVolumes(existing, volume).map(({ name }) => name)
+  for (const name of [marker, volume, ...channels, claim]) {
     // A killed factory's virsh may still be sending.
     const mayBeDeleted = name === volume ? isOfKilledRun : () => Promise.resolve(true)
     if (existing.includes(name)) await deleteWhenClosed(pool, name, ctx.signal, mayBeDeleted)

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type ArchitectureName, architectures } from '#arch/index.ts'
+import { channelMark } from '#clouds/image-mark.ts'
 import type { Image, ImageKey } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import type { OpenstackConfiguration } from '../config.ts'
@@ -7,6 +8,8 @@ import type { GlanceImage } from './glance.ts'
 
 /** Set last, when content and sharing are as they shall be: only what bears it counts. */
 export const readyProperty = 'factory_ready'
+/** What people chose: the image's place in the channels. */
+export const channelProperty = `factory_${channelMark}`
 
 const gibibyte = 1024 ** 3
 

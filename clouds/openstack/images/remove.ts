@@ -5,7 +5,7 @@ import { isNotFound, statusOf } from '../failures.ts'
 import type { OpenstackSettings } from '../settings.ts'
 import { changeImage } from './finish.ts'
 import { type GlanceImage, imageById } from './glance.ts'
-import { readyProperty } from './image-properties.ts'
+import { channelProperty, readyProperty } from './image-properties.ts'
 
 /** Removes an image; one that is not there, or has become another one, is left alone. */
 export async function removeImage(settings: OpenstackSettings, image: Image, ctx: Context): Promise<void> {
@@ -48,10 +48,10 @@ async function putAside(
 ): Promise<void> {
   const found = await imageById(settings, region, id, ctx)
   if (!found) return
-  const unmark = { op: 'remove', path: `/${readyProperty}` } as const
-  const isMarked = found[readyProperty] !== undefined
+  const marks = [readyProperty, channelProperty].filter((name) => found[name] !== undefined)
+  const unmark = marks.map((name) => ({ op: 'remove', path: `/${name}` }) as const)
   const hide = { op: 'replace', path: '/os_hidden', value: true } as const
-  await changeImage(settings, region, id, isMarked ? [unmark, hide] : [hide], ctx)
+  await changeImage(settings, region, id, [...unmark, hide], ctx)
   const what = `deactivating the image ${id}`
   const path = `/images/${id}/actions/deactivate`
   await settings.session.send({ service: 'image', region, what, method: 'POST', path, repeatable: true }, ctx)

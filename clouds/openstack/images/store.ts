@@ -7,6 +7,7 @@ import { imagesWith } from './glance.ts'
 import { imageFromGlance, isReady, readyProperty } from './image-properties.ts'
 import { assertMethod } from './import.ts'
 import { discardLeftover, findLeftovers } from './leftovers.ts'
+import { markImage, markOf } from './mark.ts'
 import { findImage, publishImage } from './publish.ts'
 import { removeImage } from './remove.ts'
 import { assertRoom } from './room.ts'
@@ -34,6 +35,8 @@ export function createImageStore(settings: OpenstackSettings): ImageStore {
           if (image) yield image
         }
       }),
+    mark: (image, mark, ctx) => markImage(settings, image, mark, ctx),
+    marked: (image, ctx) => markOf(settings, image, ctx),
     remove: (image, ctx) => removeImage(settings, image, ctx),
     leftovers: (owner, ctx) =>
       fromEveryRegion(settings, ctx, (region) => findLeftovers(settings, region, owner, ctx)),
