@@ -36,7 +36,7 @@ export async function deliver(letter: Letter, { signal, now }: Sending): Promise
   const general = explained(answer.status)
   const special = letter.explain?.(answer.status, text)
   const wait = special?.retryAfterMs ?? retryAfterMs(answer.headers.get('retry-after'), now())
-  const what = `HTTP ${answer.status}${text === '' ? '' : `: ${text.slice(0, 300)}`}`
+  const what = `HTTP ${answer.status}${text === '' ? '' : `: ${mask.text(text).slice(0, 300)}`}`
   throw refused({ what, ...general, ...special, ...(wait === undefined ? {} : { retryAfterMs: wait }) }, mask)
 }
 
