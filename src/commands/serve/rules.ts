@@ -12,7 +12,7 @@ import type { Due, Rule } from '#src/trigger/types.ts'
 export interface Ruled {
   rules: readonly Rule[]
   /** What is built for a tick: its commit, the newest one, or where no repository is named the files here. */
-  sourcesFor(due: Pick<Due, 'seen'>, signal: AbortSignal): Promise<CheckedOut>
+  sourcesFor(due: Due | undefined, signal: AbortSignal): Promise<CheckedOut>
 }
 
 interface Surroundings {
@@ -27,10 +27,10 @@ export function ruledBy(configuration: Configuration, surroundings: Surroundings
   const { rebuild, stateDirectory } = configuration
   const { cron, timezone, inactivityMs, watch, everyMs } = rebuild
   const source = rebuild.git && openGitSource(rebuild.git, stateDirectory)
-  const sourcesFor = async (due: Pick<Due, 'seen'>, signal: AbortSignal) =>
+  const sourcesFor = async (due: Due | undefined, signal: AbortSignal) =>
     source ? await atCommit(configuration, source, due, signal) : here(configuration)
   const references = async (signal: AbortSignal) => {
-    await using sources = await sourcesFor({}, signal)
+    await using sources = await sourcesFor(undefined, signal)
     return watchedReferences(sources.configuration, await containerfileOf(sources.configuration))
   }
   const { watcher: registry, ...rest } = surroundings
@@ -48,10 +48,10 @@ export function ruledBy(configuration: Configuration, surroundings: Surroundings
 async function atCommit(
   configuration: Configuration,
   source: GitSource,
-  due: Pick<Due, 'seen'>,
+  due: Due | undefined,
   signal: AbortSignal,
 ): Promise<CheckedOut> {
-  const commit = commitOf(due, source) ?? (await source.fetch(signal))
+  const commit = (due && commitOf(due, source)) ?? (await source.fetch(signal))
   return await checkedOut(configuration, source, commit, signal)
 }
 
