@@ -1,4 +1,3 @@
-import type { Configuration } from '#src/config/types.ts'
 import { FactoryError } from '#src/errors.ts'
 import type { Listener } from '#src/events.ts'
 import { readJournal } from '#src/journal/journal.ts'
@@ -45,7 +44,7 @@ export function remoteAddress(url: string, environment: NodeJS.ProcessEnv = proc
  * Rejects with the signal's reason; the tick stays.
  */
 export async function watchTick(
-  { stateDirectory }: Pick<Configuration, 'stateDirectory'>,
+  stateDirectory: string,
   tick: string,
   listener: Listener,
   signal: AbortSignal,

@@ -59,13 +59,14 @@ export async function releaseCommand(options: ReleaseCommandOptions): Promise<nu
   if (options.remote !== undefined) return await askThere(options.remote, options)
   const configuration = await loadConfiguration(options.config, process.cwd())
   const { stateDirectory } = configuration
+  const served = engineAtWork(stateDirectory) && (await asWisher(configuration, options))
+  if (served !== undefined) return served
   const clouds = await openClouds(configuration)
   const registry = registryClient({ authFile: configuration.image.authFile })
   const store = openStore(stateDirectory)
   const wanted = { registry, architectures: options.arch }
   const inputs = await readInputsToGoOn(configuration, stateNow(stateDirectory), wanted, commandContext())
-  const chosen = chooseListener(options.output, process.stderr)
-  const screen = options.output === 'json' ? chosen : spelledScreen(chosen)
+  const screen = screenFor(options)
   if (options.takeOver && !engineAtWork(stateDirectory)) {
     const message = 'there is nothing to take over: no other factory is at work on this configuration'
     screen.listen({ type: 'warning', at: Date.now(), message })
@@ -78,7 +79,7 @@ export async function releaseCommand(options: ReleaseCommandOptions): Promise<nu
         using engine = entered.engine
         return await asEngine(button, engine)
       }
-      const exitCode = (await asWisher(button)) ?? (await asViewer(button))
+      const exitCode = await asViewer(button)
       if (exitCode !== undefined) return exitCode
     }
   } finally {
@@ -115,6 +116,11 @@ async function asEngine(button: Button, engine: Engine): Promise<number> {
   return exitCodes[result.outcome]
 }
 
+function screenFor({ output }: ReleaseCommandOptions): Screen {
+  const chosen = chooseListener(output, process.stderr)
+  return output === 'json' ? chosen : spelledScreen(chosen)
+}
+
 /** Asks a factory on another machine, and leaves the watching to its page. */
 async function askThere(url: string, options: ReleaseCommandOptions): Promise<number> {
   const tick = await pressThere(remoteAddress(url), options)
@@ -124,8 +130,10 @@ async function askThere(url: string, options: ReleaseCommandOptions): Promise<nu
 }
 
 /** Where a factory serves this configuration, it makes the release, and this process shows it; undefined where none does. */
-async function asWisher({ options, configuration, screen }: Button): Promise<number | undefined> {
-  const { stateDirectory } = configuration
+async function asWisher(
+  { stateDirectory }: Configuration,
+  options: ReleaseCommandOptions,
+): Promise<number | undefined> {
   let tick: string
   try {
     tick = await pressThere({ stateDirectory }, options)
@@ -133,8 +141,14 @@ async function asWisher({ options, configuration, screen }: Button): Promise<num
     if (error instanceof FactoryError && error.code === 'factory-not-serving') return undefined
     throw error
   }
+  const screen = screenFor(options)
   using watching = whileWatching(() => true)
-  const done = await watchTick(configuration, tick, screen.listen, watching.signal)
+  const done = await watchTick(stateDirectory, tick, screen.listen, watching.signal).catch(
+    async (error: unknown) => {
+      await screen.close()
+      throw error
+    },
+  )
   if (done.outcome === 'nothing-changed') {
     const { release = '', message: why = '' } = done
     screen.listen({ type: 'nothing-changed', at: Date.now(), key: '', release, why })

@@ -4,9 +4,9 @@ import { execa } from 'execa'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { enterEngine } from '#src/journal/engine.ts'
-import type { JournalRecord } from '#src/journal/records.ts'
 import { openJournal } from '#src/journal/journal.ts'
 import { makeWorkspace, type Workspace } from '#test/config/workspace.ts'
+import { recordsOf } from './released.ts'
 
 const launcher = new URL('../../src/launcher.js', import.meta.url).pathname
 
@@ -17,56 +17,10 @@ clouds: { hypervisor: { kind: libvirt, uri: ["qemu+ssh://a@one/system", "qemu+ss
 builders: { x86_64: [hypervisor] }
 publish: [{ to: hypervisor }]
 `
-const place = { arch: 'x86_64', cloud: 'hypervisor' } as const
-const regions = ['one', 'two']
-
-/** Complete releases as the engine writes them, without release.json as after `factory adopt`. */
-function recordsOf(release: string): JournalRecord[] {
-  const sha256 = release.at(-1)!.repeat(64)
-  return [
-    {
-      type: 'release-opened',
-      release,
-      key: release,
-      owner: 'lab',
-      imageName: 'copr-builder',
-      inputs: {},
-      builds: [{ arch: 'x86_64', buildKey: release, why: 'forced' }],
-      destinations: regions.map((region) => ({ ...place, region, format: 'raw', verify: true })),
-    },
-    {
-      type: 'artifacts-collected',
-      release,
-      arch: 'x86_64',
-      buildKey: release,
-      identity: release,
-      artifacts: [],
-    },
-    ...regions.flatMap((region): JournalRecord[] => {
-      const name = `copr-builder-x86_64-${release}`
-      const image = { ...place, kind: 'libvirt', region, id: `/pool/${name}`, name, format: 'raw' } as const
-      return [
-        { type: 'image-published', release, image: { ...image, sha256, sizeBytes: 10 * 1024 ** 3, release } },
-        {
-          type: 'image-verified',
-          release,
-          imageId: image.id,
-          ...place,
-          region,
-          result: 'passed',
-          how: 'booted',
-        },
-      ]
-    }),
-    { type: 'channel-moved', channel: 'candidate', release },
-    { type: 'release-closed', release, outcome: 'done', durationMs: 1000 },
-  ]
-}
-
 async function afterReleases(...names: string[]): Promise<Workspace> {
   const workspace = await makeWorkspace({ 'factory.yaml': configuration })
   using journal = openJournal(join(workspace.directory, '.factory'))
-  journal.appendAll(names.flatMap(recordsOf))
+  journal.appendAll(names.flatMap((name) => recordsOf(name)))
   return workspace
 }
 
