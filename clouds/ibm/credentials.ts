@@ -33,7 +33,8 @@ export async function readApiKey(
       `Set it, or write clouds.${cloud}.apiKeyFile; ibmcloud iam api-key-create factory --file KEYFILE makes one.`,
     )
   }
-  const text = await readSecret(path, `clouds.${cloud}.apiKeyFile`)
+  const making = `Make one: ibmcloud iam service-api-key-create factory factory --file ${path}   (then chmod 600; docs/clouds/ibm.md, step 2)`
+  const text = await readSecret(path, `clouds.${cloud}.apiKeyFile`, making)
   if (!text.startsWith('{') && text !== '') return text
   const found = apiKeyFile.safeParse(parsed(text))
   if (found.success) return found.data.apikey
@@ -61,7 +62,8 @@ export async function readHmacKeys(
       `Set both, or write clouds.${cloud}.bucket.keysFile; ${making}`,
     )
   }
-  const value = parsed(await readSecret(bucket.keysFile, `clouds.${cloud}.bucket.keysFile`))
+  const howTo = `Make it: ibmcloud resource service-key factory --output JSON > ${bucket.keysFile}   (then chmod 600; docs/clouds/ibm.md, step 3)`
+  const value = parsed(await readSecret(bucket.keysFile, `clouds.${cloud}.bucket.keysFile`, howTo))
   const found = serviceKey.safeParse(Array.isArray(value) ? value[0] : value)
   if (!found.success) {
     const what = `clouds.${cloud}.bucket.keysFile is ${bucket.keysFile}, and no HMAC keys are in it`
@@ -77,15 +79,14 @@ export function secretPath(path: string): string {
   return path.replace(/^~(?=\/)/, homedir())
 }
 
-async function readSecret(path: string, key: string): Promise<string> {
+async function readSecret(path: string, key: string, howTo: string): Promise<string> {
   try {
     return (await readFile(secretPath(path), 'utf8')).trim()
   } catch (cause) {
-    throw missing(
-      `${key} is ${path}, which cannot be read`,
-      'Put the file there, readable by the factory alone.',
-      cause,
-    )
+    const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT'
+    const problem = isMissing ? 'is not there' : 'cannot be read'
+    const hint = isMissing ? howTo : 'Let the user of the factory read it, and nobody else.'
+    throw missing(`${key} is ${path}, which ${problem}`, hint, cause)
   }
 }
 

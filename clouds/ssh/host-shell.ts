@@ -82,10 +82,13 @@ function otherKey({ name }: SshSettings, host: Host, cause: FactoryError): Facto
 }
 
 function unreachable(host: Host, cause: FactoryError, limitMs: number): FactoryError {
+  const isUnknownName = /ENOTFOUND|EAI_AGAIN/.test(lastAttempt(cause))
   return new FactoryError({
     code: 'host-unreachable',
     message: `the host ${host.name} (${host.arch}) did not answer over SSH within ${formatDuration(limitMs)}: ${lastAttempt(cause)}`,
-    hint: 'Is it up, and does its sshd listen there? factory doctor looks again.',
+    hint: isUnknownName
+      ? `This machine does not know the name (getent hosts ${host.ref.address.host}): correct the address of the host, or write it into /etc/hosts.`
+      : 'Is it up, and does its sshd listen there? factory doctor looks again.',
     class: 'infra',
     cause,
   })

@@ -32,8 +32,10 @@ export async function initCommand(
   )
   const next = hasContainerfile
     ? ''
-    : `Put a Containerfile beside it, or name yours in image.containerfile.\n`
-  print(`wrote ${shown}\n${next}${spelled('Next: edit it, then "factory plan".')}\n`)
+    : `Put a Containerfile beside it, or name yours in image.containerfile.\nIt begins FROM a bootc image, like quay.io/fedora/fedora-bootc:44; README.md shows a small one.\n`
+  print(
+    `wrote ${shown}\n${next}${spelled('Next: edit it (docs/clouds/ has a page for each cloud), then "factory doctor" and "factory plan".')}\n`,
+  )
 }
 
 function notWritten(shown: string, cause: NodeJS.ErrnoException): FactoryError {

@@ -1,5 +1,6 @@
 import type { ArchitectureName, DiskFormat } from '#arch/index.ts'
 import type { DiskBudget } from '#src/builder/budget.ts'
+import { needPrograms } from '#src/builder/programs.ts'
 import { outputDirectory, prepareStorage } from '#src/builder/storage.ts'
 import type { Builder } from '#src/builder/types.ts'
 import type { Context } from '#src/context.ts'
@@ -43,6 +44,7 @@ export async function prepare(
     try {
       const bootMs = ctx.now() - startedAt
       const { version } = await scope.container.probe(builder)
+      await needPrograms(builder)
       await prepareStorage(builder, budget, ctx)
       await sendSources(scope, inputs, builder, ctx)
       return { result: builder, summary: `answered after ${formatDuration(bootMs)}, podman ${version}` }

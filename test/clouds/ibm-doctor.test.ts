@@ -88,6 +88,20 @@ describe('the API key', () => {
     expect(JSON.stringify(found)).not.toContain('an-api-key-for-tests')
   })
 
+  test('in a file that is not there is one finding, which says how to make it', async () => {
+    const found = await findings({ apiKeyFile: join(ibm.ibm.directory, 'nowhere') })
+    const told = found.filter(({ message, subject }) => `${subject} ${message}`.includes('nowhere'))
+    expect(told).toMatchObject([
+      {
+        severity: 'error',
+        subject: 'API key',
+        message: expect.stringContaining('which is not there'),
+        hint: expect.stringContaining('service-api-key-create factory factory --file'),
+      },
+    ])
+    expect(JSON.stringify(found)).not.toContain('defect')
+  })
+
   test('in a file that others can read is warned of', async () => {
     const file = join(ibm.ibm.directory, 'apikey')
     await chmod(file, 0o644)

@@ -125,18 +125,27 @@ describe('loadConfiguration', () => {
   })
 })
 
-describe('docs/clouds/aws.md', () => {
-  it('begins with a whole configuration, from which the policy can be made before anything else is there', async () => {
-    const page = await readFile(new URL('../../docs/clouds/aws.md', import.meta.url), 'utf8')
-    const [, first = ''] = /```yaml\n(.*?)```/s.exec(page) ?? []
-    const enabled = first.replaceAll(/^( *)# (\w+:)/gm, '$1$2')
-    expect(enabled).not.toBe(first)
-    for (const yaml of [first, enabled]) {
-      await using workspace = await makeWorkspace({ 'factory.yaml': yaml })
-      const loading = loadConfiguration(undefined, workspace.directory, {}, { checkFiles: false })
-      await expect(loading).resolves.toMatchObject({ architectures: ['x86_64', 'aarch64'] })
-    }
-  })
+describe('the page of a cloud', () => {
+  it.each([
+    ['aws', ['x86_64', 'aarch64']],
+    ['ibm', ['x86_64']],
+    ['openstack', ['ppc64le']],
+    ['ssh', ['s390x']],
+  ])(
+    '%s has one whole configuration that loads, with what it leaves to choose as well',
+    async (name, names) => {
+      const page = await readFile(new URL(`../../docs/clouds/${name}.md`, import.meta.url), 'utf8')
+      const blocks = [...page.matchAll(/```yaml\n(.*?)```/gs)].map((match) => match[1] as string)
+      const [whole = '', ...others] = blocks.filter((yaml) => yaml.startsWith('image:'))
+      expect(others).toEqual([])
+      const enabled = whole.replaceAll(/^( *)# (\w+:)/gm, '$1$2')
+      for (const yaml of [whole, enabled]) {
+        await using workspace = await makeWorkspace({ 'factory.yaml': yaml })
+        const loading = loadConfiguration(undefined, workspace.directory, {}, { checkFiles: false })
+        await expect(loading).resolves.toMatchObject({ architectures: names })
+      }
+    },
+  )
 })
 
 describe('factory init', () => {

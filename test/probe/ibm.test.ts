@@ -48,6 +48,25 @@ test('the probe goes round, says what it does, and leaves nothing', async () => 
   await expectNothingLeft()
 })
 
+test('the probe says what is wrong with the configuration, and makes nothing', async () => {
+  const file = await writtenConfiguration()
+  const program = new URL('ibm.ts', import.meta.url).pathname
+  const other = await execa(process.execPath, [program, '-c', file, '--cloud', 'y'], {
+    reject: false,
+    all: true,
+  })
+  expect(other.exitCode).toBe(1)
+  expect(other.all).toContain(`there is no cloud y of kind ibm in ${file}`)
+  expect(other.all).not.toContain('defect')
+
+  ibm.ibm.double.settings.authorization = 'missing'
+  const { exitCode, all } = await probe()
+  ibm.ibm.double.settings.authorization = 'there'
+  expect(exitCode).toBe(1)
+  expect(all).toContain('mend the errors first: nothing was made')
+  await expectNothingLeft()
+})
+
 test('the probe that is stopped removes what it has begun', async () => {
   const fault = ibm.ibm.double.inject({ action: 'AttachTag', times: 1, effect: stalled() })
   const probing = start(await writtenConfiguration())

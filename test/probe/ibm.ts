@@ -19,7 +19,7 @@ import type { Cloud, ImageKey, ImageStore } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import { loadConfiguration } from '#src/config/load.ts'
 import type { Context } from '#src/context.ts'
-import { asFactoryError } from '#src/errors.ts'
+import { FactoryError, asFactoryError } from '#src/errors.ts'
 import { sleep } from '#src/sleep.ts'
 import { writeSmallDisk } from './small-disk.ts'
 
@@ -44,7 +44,10 @@ async function main(): Promise<number> {
       ([each, { kind }]) => kind === 'ibm' && each === (values.cloud ?? each),
     ) ?? []
   if (name === undefined || settings?.kind !== 'ibm')
-    throw new Error('the configuration has no cloud of kind ibm')
+    throw mistake(
+      `there is no cloud${values.cloud === undefined ? '' : ` ${values.cloud}`} of kind ibm in ${configuration.file}`,
+      'Name the right file with -c FILE, and with --cloud NAME one of several clouds.',
+    )
   const directory = await mkdtemp(join(tmpdir(), 'factory-probe-'))
   // Nobody else's, and the same each time: so it is known what an attempt left that was killed.
   const owner = `probe-${configuration.owner}`
@@ -53,7 +56,11 @@ async function main(): Promise<number> {
     const ctx = probeContext(AbortSignal.any([stopped(), AbortSignal.timeout(limitMs)]))
     if (!(await isHealthy(cloud, ctx))) return 1
     const arch = ibmArchitectures.find((each) => settings.operatingSystem[each] !== undefined)
-    if (arch === undefined) throw new Error(`clouds.${name}.operatingSystem names none`)
+    if (arch === undefined)
+      throw mistake(
+        `clouds.${name}.operatingSystem names none`,
+        'Write one as docs/clouds/ibm.md shows in step 6.',
+      )
     const artifact = await writeSmallDisk(join(directory, 'disk.qcow2'), arch)
     await roundTrip(cloud, artifact, keyFor(cloud, artifact, owner), ctx)
     console.log('the round trip is complete, and nothing of it is left')
@@ -63,16 +70,24 @@ async function main(): Promise<number> {
   }
 }
 
+function mistake(message: string, hint: string): FactoryError {
+  return new FactoryError({ code: 'configuration-invalid', class: 'user', message, hint })
+}
+
 async function isHealthy(cloud: Cloud, ctx: Context): Promise<boolean> {
   let isGood = true
   for await (const { severity, subject, message, hint } of cloud.doctor(ctx)) {
     console.log(`${severity.padEnd(8)}${subject}: ${message}${hint === undefined ? '' : ` (${hint})`}`)
     if (severity === 'error') isGood = false
   }
+  if (!isGood) {
+    console.log('mend the errors first: nothing was made')
+    return false
+  }
   for await (const { kind, id } of cloud.builders!.find('nobody', ctx))
     console.log(`found ${kind} ${id} of nobody`)
   console.log('machines, volumes and floating IPs can be listed')
-  return isGood
+  return true
 }
 
 async function roundTrip(cloud: Cloud, artifact: Artifact, key: ImageKey, ctx: Context): Promise<void> {

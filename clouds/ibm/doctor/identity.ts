@@ -34,15 +34,16 @@ export async function identityOf(settings: IbmSettings, ctx: Pick<Context, 'sign
   return { account: found.account_id, keyName: found.name, iamId: found.iam_id }
 }
 
-/** Whether files with secrets are for the factory alone. */
+/** Whether files with secrets are for the factory alone; one that is not there is told by whoever reads it. */
 export async function* lookAtFiles(
   { configuration }: IbmSettings,
   ctx: Pick<Context, 'signal'>,
 ): AsyncIterable<Finding> {
   for (const path of [configuration.apiKeyFile, configuration.bucket?.keysFile]) {
-    if (path === undefined) continue
+    const facts = path === undefined ? undefined : await stat(secretPath(path)).catch(() => undefined)
+    if (facts === undefined) continue
     yield await finding(`file ${path}`, ctx, async () => {
-      const { mode } = await stat(secretPath(path))
+      const { mode } = facts
       if ((mode & 0o077) === 0) return { severity: 'ok', message: 'is readable by its owner alone' }
       return { severity: 'warning', message: 'can be read by others', hint: `chmod 600 ${path}` }
     })
