@@ -181,6 +181,6 @@ test(
       Object.fromEntries(statuses),
     )
     expect(end.heapUsed - before.heapUsed).toBeLessThan(8 * mebibyte)
-    expect(end.rss - before.rss).toBeLessThan(192 * mebibyte)
+    expect(end.rss - before.rss).toBeLessThan(96 * mebibyte)
   },
 )
