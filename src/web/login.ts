@@ -2,6 +2,7 @@ import { type Context, Hono } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import { html } from 'hono/html'
 import type { ServeConfiguration } from '#src/config/types.ts'
+import { formField } from './body.ts'
 import type { WebEnvironment } from './environment.ts'
 import { sessionCookie } from './guard.ts'
 import type { Access } from './tokens.ts'
@@ -14,9 +15,9 @@ export function login(access: Access, { hosts }: ServeConfiguration): Hono<WebEn
   const app = new Hono<WebEnvironment>()
   app.get('/login', (context) => context.html(loginPage(context.req.query('next') ?? '/')))
   app.post('/login', async (context) => {
-    const { token, next } = await context.req.parseBody()
-    const onward = localPath(String(next ?? '/'))
-    if (!access.opens(String(token ?? '').trim())) return context.html(loginPage(onward, true), 401)
+    const onward = localPath(await formField(context, 'next'))
+    if (!access.opens((await formField(context, 'token')).trim()))
+      return context.html(loginPage(onward, true), 401)
     setCookie(context, sessionCookie, access.begin(), {
       httpOnly: true,
       sameSite: 'Strict',
