@@ -1,6 +1,8 @@
 import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { type FailureClass, FactoryError, asFactoryError } from '#src/errors.ts'
+import type { WebEnvironment } from './environment.ts'
+import { refusalPage } from './pages/refusal-page.ts'
 
 /** What a caller is told of a failure; `src/web/client.ts` makes the same error of it again. */
 export interface Refusal {
@@ -36,8 +38,8 @@ const statusOfClass: Readonly<Record<FailureClass, ContentfulStatusCode>> = {
   bug: 500,
 }
 
-/** The answer to a request that failed, whatever it failed with. */
-export function refuse(context: Context, thrown: unknown): Response {
+/** The answer to a request that failed, whatever it failed with: a page for people, JSON for programs. */
+export async function refuse(context: Context<WebEnvironment>, thrown: unknown): Promise<Response> {
   const error = asFactoryError(thrown)
   const { code, class: failure, message, hint } = error
   const status = statusOfCode[code] ?? statusOfClass[failure]
@@ -46,7 +48,13 @@ export function refuse(context: Context, thrown: unknown): Response {
   if (status === 408 || status === 413) context.header('Connection', 'close')
   if (status === 503) context.header('Retry-After', '5')
   const refusal: Refusal = { code, class: failure, message, ...(hint === undefined ? {} : { hint }) }
-  return context.json(refusal, status)
+  if (!isForPeople(context)) return context.json(refusal, status)
+  return context.html(refusalPage({ ...refusal, nonce: context.get('secureHeadersNonce') }), status)
+}
+
+function isForPeople({ req }: Context): boolean {
+  const page = !/^\/(api|events|streams|metrics)\b/.test(req.path)
+  return page && (req.header('accept') ?? '').includes('text/html')
 }
 
 export function notFound(path: string): FactoryError {

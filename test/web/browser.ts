@@ -6,7 +6,7 @@ import { type Browser, type BrowserContextOptions, type Page, chromium } from 'p
 import type { WebServer } from './web-server.ts'
 
 /** Milliseconds that a busy machine may take for what takes no time. */
-export const patienceMs = 120_000
+export const patienceMs = 60_000
 
 /** Debian's Chromium without a window. As root it has no sandbox; it sees pages of ours only. */
 export async function startBrowser(): Promise<Browser> {

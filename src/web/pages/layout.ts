@@ -1,10 +1,9 @@
 import { html } from 'hono/html'
-import { assetAddress } from './assets.ts'
+import { type Frame, frame } from './frame.ts'
 import { type Markup, mark } from './markup.ts'
 import type { Told } from './told.ts'
 
-export interface PageFacts {
-  title: string
+export interface PageFacts extends Frame {
   imageName: string
   /** Of the navigation; absent on pages that are not in it. */
   here?: 'overview' | 'images'
@@ -12,39 +11,26 @@ export interface PageFacts {
   told?: Told | undefined
   /** Absent without a session. */
   csrf?: string
-  /** Without it nothing runs and nothing is styled. */
-  nonce: string | undefined
 }
 
 /** A whole page. What stands in `main` is brought up to date by the script, the rest stays. */
 export function layout({ title, imageName, here, told, csrf, nonce }: PageFacts, main: Markup): Markup {
   const link = (name: 'overview' | 'images', path: string, text: string) =>
     html`<a href="${path}" ${here === name ? html`aria-current="page"` : ''}>${text}</a>`
-  return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <title>${title} · ${imageName}</title>
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="color-scheme" content="light dark" />
-        <link rel="icon" href="${assetAddress('icon.svg')}" type="image/svg+xml" />
-        <link rel="stylesheet" href="${assetAddress('page.css')}" nonce="${nonce}" />
-        <script src="${assetAddress('page.js')}" nonce="${nonce}" defer></script>
-      </head>
-      <body>
-        <a class="skip" href="#main">To the content</a>
-        <header class="top">
-          <p class="brand"><a href="/">Image factory</a> <span>${imageName}</span></p>
-          <nav aria-label="Pages">
-            ${link('overview', '/', 'Releases')} ${link('images', '/images', 'Images')}
-          </nav>
-          <p class="line" id="line" role="status"><noscript>Reload to see what is new.</noscript></p>
-          ${csrf ? logout(csrf) : ''}
-        </header>
-        <div id="told">${told ? toldText(told) : ''}</div>
-        <main id="main" tabindex="-1">${main}</main>
-      </body>
-    </html>`
+  return frame(
+    { title: `${title} · ${imageName}`, nonce, live: true },
+    html`<a class="skip" href="#main">To the content</a>
+      <header class="top">
+        <p class="brand"><a href="/">Image factory</a> <span>${imageName}</span></p>
+        <nav aria-label="Pages">
+          ${link('overview', '/', 'Releases')} ${link('images', '/images', 'Images')}
+        </nav>
+        <p class="line" id="line" role="status"><noscript>Reload to see what is new.</noscript></p>
+        ${csrf ? logout(csrf) : ''}
+      </header>
+      <div id="told">${told ? toldText(told) : ''}</div>
+      <main id="main" tabindex="-1">${main}</main>`,
+  )
 }
 
 function logout(csrf: string): Markup {
