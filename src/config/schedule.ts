@@ -10,19 +10,21 @@ export function openSchedule(expression: string, timezone: string): Cron {
   return new Cron(expression, { timezone, mode: '5-part', fixedTimeRule: 'no-wildcard', paused: true })
 }
 
-/** What is wrong with a cron expression, as a whole sentence; undefined when it is one. */
+/** What is wrong with a cron expression, as the end of a sentence; undefined when it is one. */
 export function scheduleProblem(expression: string): string | undefined {
   const shown = JSON.stringify(expression)
   try {
     if (openSchedule(expression, 'UTC').nextRun() !== null) return undefined
-    return `rebuild.cron: ${shown} is never: there is no such day`
+    return `${shown} is never: there is no such day`
   } catch (error) {
-    const reason = (error as Error).message.replace(/^Cron\w*: /, '').replace(/^mode '5-part' /, '')
-    return `rebuild.cron: ${shown} is no schedule (minute, hour, day of month, month, day of week): ${reason}`
+    const fields = expression.trim().split(/\s+/).length
+    const reason =
+      fields === 5 ? (error as Error).message.replace(/^Cron\w*: /, '') : `it has ${fields} fields, not five`
+    return `${shown} is no schedule (minute, hour, day of month, month, day of week): ${reason}`
   }
 }
 
-/** What is wrong with the name of a time zone, as a whole sentence; undefined when this machine knows it. */
+/** What is wrong with the name of a time zone, as the end of a sentence; undefined when this machine knows it. */
 export function timezoneProblem(timezone: string): string | undefined {
   try {
     openSchedule('0 0 * * *', timezone).nextRun()
@@ -31,6 +33,6 @@ export function timezoneProblem(timezone: string): string | undefined {
     const known = Intl.supportedValuesOf('timeZone')
     const meant = didYouMean(timezone, known)
     const suggestion = meant.startsWith('; known') ? ': write it like "Europe/Prague"' : meant
-    return `rebuild.timezone: there is no time zone ${JSON.stringify(timezone)}${suggestion}`
+    return `there is no time zone ${JSON.stringify(timezone)}${suggestion}`
   }
 }

@@ -21,7 +21,7 @@ const mistakes: [name: string, rebuild: string, code: string, message: string][]
     'six fields',
     '  cron: "0 0 4 * * 1"\n',
     'schedule-invalid',
-    'factory.yaml:6:9: rebuild.cron: "0 0 4 * * 1" is no schedule (minute, hour, day of month, month, day of week): ',
+    'factory.yaml:6:9: rebuild.cron: "0 0 4 * * 1" is no schedule (minute, hour, day of month, month, day of week): it has 6 fields, not five',
   ],
   ['an hour that is none', '  cron: "0 24 * * *"\n', 'schedule-invalid', 'Invalid value for hour: 24'],
   ['a day that never comes', '  cron: "0 0 30 2 *"\n', 'schedule-invalid', 'is never: there is no such day'],

@@ -1,6 +1,6 @@
-import { mkdtemp, readFile, readdir, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, readdir, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -21,7 +21,7 @@ test('follows a branch over the network and checks its commits out, without .git
   const source = openGitSource({ url: server.url, ref: 'main' }, state)
   const first = await source.tip(signal)
   expect(await source.fetch(signal)).toBe(first)
-  await server.git('update-index', '--chmod=+x', 'files/run.sh')
+  await chmod(join(server.directory, 'files/run.sh'), 0o755)
   const second = await server.commit({ 'files/more': 'x' })
   expect(await source.tip(signal)).toBe(second)
   expect(await source.fetch(signal)).toBe(second)
@@ -111,12 +111,14 @@ test('lets no reference, path or repository run a program', async () => {
 })
 
 test('ends a repository that never answers at the limit, and tells no credentials', async () => {
-  const server = createServer(() => undefined)
+  const sockets: Socket[] = []
+  const server = createServer((socket) => void sockets.push(socket))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   const url = `git://127.0.0.1:${port}/images`
   const asked = git({ what: 'git ls-remote', argv: ['ls-remote', url], signal, limitMs: 500 })
   await expect(asked).rejects.toMatchObject({ code: 'git-failed', class: 'timeout' })
+  for (const socket of sockets) socket.destroy()
   await new Promise((resolve) => server.close(resolve))
   const secret = `http://user:geheim@127.0.0.1:${port}/images`
   const refused = git({ what: 'git ls-remote', argv: ['ls-remote', secret], signal, limitMs: 30_000 })
