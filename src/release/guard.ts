@@ -128,6 +128,12 @@ function fencedStore(images: ImageStore, journal: Journal): ImageStore {
       journal.assertCurrent()
       return await images.publish(artifact, key, ctx)
     },
+    ...(images.clearUp && {
+      async clearUp(key, ctx) {
+        journal.assertCurrent()
+        await images.clearUp?.(key, ctx)
+      },
+    }),
     async remove(image, ctx) {
       journal.assertCurrent()
       await images.remove(image, ctx)
