@@ -133,6 +133,11 @@ export interface ImageStore {
   find(key: ImageKey, ctx: Context): Promise<Image | undefined>
   /** Idempotent on the key: adopts the same content, refuses a foreign namesake, leaves nothing half behind. */
   publish(artifact: Artifact, key: ImageKey, ctx: Context): Promise<Image>
+  /**
+   * Removes what stayed beside a whole image because its publish was cut off before the end; what another region still needs
+   * stays. Idempotent. Missing where nothing can be left beside an image.
+   */
+  clearUp?(key: ImageKey, ctx: Context): Promise<void>
   list(ctx: Context): AsyncIterable<Image>
   /**
    * Tells the cloud what people chose: tags, and deprecation set or cleared, as far as it has them. Idempotent; throws

@@ -135,6 +135,12 @@ function fencedStore(images: ImageStore, journal: Journal): ImageStore {
         await images.mark!(image, mark, ctx)
       },
     }),
+    ...(images.clearUp && {
+      async clearUp(key, ctx) {
+        journal.assertCurrent()
+        await images.clearUp?.(key, ctx)
+      },
+    }),
     async remove(image, ctx) {
       journal.assertCurrent()
       await images.remove(image, ctx)

@@ -97,7 +97,11 @@ async function publish(
     // Looked for on every try: the answer to an earlier one may have been lost after it had its effect.
     const { image, summary } = await withRetries('publishing', budgets.publish, ctx, async () => {
       const found = await images.find(key, ctx)
-      if (found) return { image: found, summary: `${found.name} is there already` }
+      if (found) {
+        // It may be our own, of a run that was cut off between its being whole and our hearing of it.
+        if (before?.id !== found.id) await images.clearUp?.(key, ctx)
+        return { image: found, summary: `${found.name} is there already` }
+      }
       const { virtualBytes, contentBytes: storedBytes } = artifact()
       await images.check(region, { virtualBytes, storedBytes }, ctx)
       if (!(await scope.store.isIntact(key.sha256, ctx.signal))) throw damaged(arch, key.sha256)

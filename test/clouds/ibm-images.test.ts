@@ -257,6 +257,24 @@ describe('a publish that is killed', () => {
     await ibm.expectOnlyImage(artifact)
   })
 
+  test('when its image was whole leaves what was sent to be cleared up, once every region has an image', async () => {
+    const artifact = await small()
+    const store = await ibm.images()
+    for (const region of [mainRegion, otherRegion]) {
+      const key = await ibm.keyOf(artifact, region)
+      const fault = ibm.ibm.cos.inject({ action: 'DeleteObject', times: 1, effect: stalled() })
+      await ibm.ibm.killPublish(artifact, key, fault.happened)
+      fault.remove()
+      expect(await store.find(key, hasty())).toMatchObject({ region })
+      expect(await ibm.ibm.inBucket()).toHaveLength(1)
+      for (const _again of [1, 2]) await store.clearUp!(key, hasty())
+      expect(await ibm.ibm.inBucket()).toHaveLength(region === mainRegion ? 1 : 0)
+    }
+    const sent = ibm.ibm.cos.requests.filter(({ action }) => action === 'UploadPart')
+    expect(sent).toHaveLength(1)
+    await removeAll()
+  })
+
   test.each(moments)('%s is cleaned up by reapers, in whatever order', async (_when, action, isDone) => {
     const artifact = await small()
     const fault = ibm.ibm.double.inject({ action, times: 1, effect: stalled(isDone) })

@@ -13,6 +13,8 @@ export interface StandingHost extends AsyncDisposable {
   readonly access: Access
   /** Runs a bash program as root on the host, outside of every slot; gives its standard output. */
   run(script: string): Promise<string>
+  /** Where on this machine lies what the host has at a path below /home, /root, /var/lib, /var/tmp or /usr/local. */
+  locally(path: string): string
   /** Pulls the plug: every process of the host is gone, and its mounts. */
   die(): Promise<void>
   /** Starts it again after that, with an empty memory and a boot id of its own. */
@@ -187,6 +189,7 @@ export async function startStandingHost(options: StandingHostOptions = {}): Prom
     port,
     access,
     run,
+    locally: at,
     die,
     boot,
     async changeHostKey() {

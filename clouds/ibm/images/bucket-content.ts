@@ -6,6 +6,7 @@ import { imagesOfContent } from './begun.ts'
 import type { Bucket } from './bucket.ts'
 import { contentPrefix } from './object-keys.ts'
 import { objectsBelow, removeObject } from './objects.ts'
+import { findImage } from './publish.ts'
 import { abortUpload, uploadsBelow } from './uploads.ts'
 
 /** Removes everything that was sent of a content, complete or not, unless somebody elsewhere is at work with it. */
@@ -25,6 +26,19 @@ export async function removeUnneeded(
     // The image is what counts; what stays behind is found by reapers.
     ctx.log(`the bucket keeps what was sent: ${asFactoryError(error).message}`)
   }
+}
+
+/** The same, once every region has its image: one that has none yet would have to be sent everything again. */
+export async function removeIfDone(
+  settings: IbmSettings,
+  bucket: Bucket,
+  key: ImageKey,
+  ctx: Context,
+): Promise<void> {
+  for (const region of settings.regions) {
+    if (!(await findImage(settings, { ...key, region }, ctx))) return
+  }
+  await removeUnneeded(settings, bucket, key, ctx)
 }
 
 /** Whether some region still reads the object, or has an image that only the object shows to be ours. */

@@ -12,7 +12,7 @@ import { imageRate } from '../rates.ts'
 import type { IbmSettings } from '../settings.ts'
 import { readMarks } from '../tags.ts'
 import { type Bucket, checkBucket, openBucket } from './bucket.ts'
-import { removeUnneeded } from './bucket-content.ts'
+import { removeIfDone, removeUnneeded } from './bucket-content.ts'
 import { openContents } from './contents.ts'
 import { imageFrom, wasUsable } from './image-marks.ts'
 import { discardLeftover, findInBucket, halfMadeImages } from './leftovers.ts'
@@ -51,6 +51,10 @@ export function createImageStore(settings: IbmSettings): ImageStore {
         () => publishIn(bucket, artifact, key, ctx),
         () => removeUnneeded(settings, bucket, key, ctx),
       )
+    },
+    async clearUp(key, ctx) {
+      const bucket = openBucket(settings)
+      if (bucket) await removeIfDone(settings, bucket, key, ctx)
     },
     list: (ctx) =>
       fromEveryRegion(settings, ctx, async function* (region) {

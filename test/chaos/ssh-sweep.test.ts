@@ -1,0 +1,77 @@
+import { readdirSync } from 'node:fs'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { openLedger } from './ledger.ts'
+import { type RunPoints, around, partsOfPoint } from './cloud-points.ts'
+import { cloudSweep, tellKills } from './cloud-sweep.ts'
+import { expectOneOfEveryMachine } from './cloud-world.ts'
+import { type CloudWorld, cloudWorlds } from './cloud-worlds.ts'
+import { programs, sshCloud } from './ssh-cloud.ts'
+
+/*
+ * The engine and the adapter for hosts that stand there already, as aws-sweep.test.ts has it for AWS: over a real sshd with
+ * mounts and processes of its own. In the place of requests stand the programs that the adapter runs on the host, killed at
+ * from here; test/clouds/ssh-kills.test.ts kills inside of them, at every tool that they call. A slot is logged in to with
+ * the key of its lease, and what would run there is scripted. Hosts take no images: those go to the scripted cloud, which is
+ * killed at in sweep.test.ts, and boot there.
+ */
+const sweep = cloudSweep(cloudWorlds([1, 2], sshCloud), expectOneOfEverything)
+let whole: RunPoints = { appends: [], requests: [] }
+let resumed = whole
+beforeAll(async () => {
+  ;({ whole, resumed } = await sweep.points())
+}, 600_000)
+
+/** Programs of the adapter that are no point of their own. */
+const noPoints = {
+  'changes nothing': ['look'],
+  'part of the others': ['library'],
+  'run on the host by the others, and go on whatever becomes of us': ['enter', 'keeper', 'slot'],
+}
+
+describe('an orchestrator with hosts that stand there already, killed and run again', () => {
+  test('is killed at every kind of program that changes something on a host', () => {
+    const scripts = readdirSync(new URL('../../clouds/ssh/scripts', import.meta.url).pathname)
+    const known = [...Object.keys(programs), ...Object.values(noPoints).flat()]
+    expect(known.toSorted()).toEqual(scripts.map((name) => name.replace('.ts', '')).toSorted())
+    const killedAt = new Set(around(whole, {}).map(({ point }) => partsOfPoint(point).name))
+    expect(Object.keys(programs).filter((name) => !killedAt.has(name))).toEqual([])
+  })
+
+  test('around every append and every program: one of everything, and nothing is left', async () => {
+    const kills = around(whole, {})
+    await sweep.inEach(kills, sweep.killAndRunAgain)
+    tellKills(kills, whole)
+  })
+
+  test('again when it has taken up the slot of a run that was killed: still that one', async () => {
+    const points = [
+      ...resumed.appends.filter((point) => /^append lease-(acquired|prolonged) .*#1$/.test(point)),
+      ...resumed.requests.slice(0, 2),
+    ]
+    expect(points.map((point) => partsOfPoint(point).name)).toEqual([
+      'append lease-acquired x86_64',
+      'append lease-prolonged x86_64',
+      'take',
+      'prolong',
+    ])
+    await sweep.inEach(points, async (world, point) => {
+      await sweep.killInBuild(world)
+      await sweep.killAndRunAgain(world, { point, when: 'after' })
+    })
+  })
+})
+
+describe('a connection to a host that breaks when a program has done its work', () => {
+  test('costs no second slot, whichever it was', async () => {
+    await sweep.inEach(whole.requests, sweep.loseAnswer)
+  })
+})
+
+/** One slot for the build, one machine of the scripted cloud that boots the image, and that image once. */
+async function expectOneOfEverything(world: CloudWorld, after: string): Promise<void> {
+  await expectOneOfEveryMachine(world, after)
+  using ledger = openLedger(world.directory)
+  const machines = ledger.machines().filter(({ cloud }) => cloud === 'lab')
+  expect(machines, after).toMatchObject([{ purpose: 'verify', givenBackAt: expect.any(Number) }])
+  expect(ledger.images(), after).toMatchObject([{ complete: true, uploads: 1 }])
+}
