@@ -1,12 +1,19 @@
 import { loadConfiguration } from '#src/config/load.ts'
+import type { Configuration } from '#src/config/types.ts'
+import { asFactoryError } from '#src/errors.ts'
+import type { Listener } from '#src/events.ts'
 import type { Journal } from '#src/journal/journal.ts'
 import { readJournal } from '#src/journal/journal.ts'
 import type { FactoryState } from '#src/journal/replay.ts'
 import { type Choice, ignore, pin, promote, rollBack } from '#src/release/choose.ts'
-import { type Requirement } from '#src/release/outcome.ts'
+import { markImages } from '#src/release/mark-images.ts'
+import type { Requirement } from '#src/release/outcome.ts'
 import { streamFile, writeStreams } from '#src/release/streams.ts'
 import { asEngine, whoAmI } from './as-engine.ts'
+import { commandContext, openClouds } from './clouds.ts'
 import { spelled } from './spelling.ts'
+
+const marksLimitMs = 5 * 60_000
 
 interface ChoiceOptions {
   config: string | undefined
@@ -59,6 +66,20 @@ export async function rollbackCommand(options: ChoiceOptions): Promise<number> {
   })
 }
 
+/** The choice stands whatever becomes of this; what fails is told, and `factory serve` or the next choice does it. */
+async function tellClouds(configuration: Configuration, journal: Journal): Promise<void> {
+  const listener: Listener = (event) => {
+    if (event.type === 'warning') process.stderr.write(`Warning: ${event.message}\n`)
+  }
+  const { signal, now } = commandContext(AbortSignal.timeout(marksLimitMs))
+  try {
+    const clouds = await openClouds(configuration)
+    await markImages({ configuration, journal, clouds, listener, signal, now }, { repair: false })
+  } catch (error) {
+    process.stderr.write(`Warning: the clouds were not told: ${asFactoryError(error).message}\n`)
+  }
+}
+
 interface Chosen {
   /** Of a serving factory, which is asked to do it. */
   path: string
@@ -82,6 +103,7 @@ async function choose(options: ChoiceOptions, chosen: Chosen): Promise<number> {
     here: async ({ journal }) => {
       chosen.here({ journal, require }, choice)
       await writeStreams(stateDirectory, journal.state(), require)
+      await tellClouds(configuration, journal)
     },
     there: { path: chosen.path, body: { ...choice, ...chosen.more } },
   })

@@ -91,7 +91,7 @@ async function serve(configuration: Configuration, { engine, config, stop }: Sur
     notifier,
     listener,
     busy: workshop.busy,
-    repair: follow,
+    repair: workshop.repair,
     doctor: async () => await findAll(configuration, config, stoppable),
     found: (found) => (findings = { at: Date.now(), found }),
   })

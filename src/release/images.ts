@@ -4,7 +4,7 @@ import type { Price } from '#src/cost.ts'
 import type { CloudAbilities } from './destinations.ts'
 import type { Requirement } from './outcome.ts'
 import { storageCost } from './release-cost.ts'
-import { markOf } from './marks.ts'
+import { releaseMark } from './release-mark.ts'
 
 /** What `factory images --json` prints of one image. */
 export interface ListedImage {
@@ -67,7 +67,7 @@ function listed(
     sha256,
     sizeBytes,
     verified: published.verification?.result ?? 'not verified',
-    state: published.removal ? 'removed' : markOf(state, release, require),
+    state: published.removal ? 'removed' : releaseMark(state, release, require),
     pinned: release.pinned !== undefined,
     ...whyOf(published.removal ?? release.ignored),
     publishedAt: new Date(published.publishedAt).toISOString(),

@@ -8,7 +8,7 @@ import {
 } from '#src/artifact/release-json.ts'
 import { type ChannelName, channelNames } from '#src/journal/channels.ts'
 import type { FactoryState } from '#src/journal/replay.ts'
-import { markOf } from './marks.ts'
+import { releaseMark } from './release-mark.ts'
 import type { Requirement } from './outcome.ts'
 import { releaseManifestFile } from './scope.ts'
 
@@ -40,7 +40,7 @@ export async function streamOf(
   if (name === undefined || !release) return undefined
   const manifest = await readReleaseJson(releaseManifestFile(stateDirectory, name))
   if (!manifest) return undefined
-  const mark = markOf(state, release, require)
+  const mark = releaseMark(state, release, require)
   const moved = channel === 'candidate' ? undefined : state.channels[channel]?.at
   const { metadata } = manifest
   const architectures = Object.entries(manifest.architectures).map(([arch, block]) => {

@@ -6,7 +6,11 @@ import type { AddressInfo } from 'node:net'
 import { basename, join } from 'node:path'
 import { execa } from 'execa'
 import { expect, test } from 'vitest'
+import { findIdentity } from '#clouds/openstack/credentials.ts'
+import { changeImage } from '#clouds/openstack/images/finish.ts'
 import { imageId, markProperties } from '#clouds/openstack/images/image-properties.ts'
+import { createSession } from '#clouds/openstack/session.ts'
+import type { OpenstackSettings } from '#clouds/openstack/settings.ts'
 import type { Image } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import { gather, imageKey, testContext } from '#test/contract/cloud.ts'
@@ -247,11 +251,38 @@ test('puts an image aside that machines stand on, and removes it later', async (
   await expect(fixture.glance(`/images/${image.id}`)).rejects.toThrow('404')
 })
 
+test('hides what is not to be used any more, in the same change that marks it, and notices when somebody shows it', async () => {
+  const { double, fixture } = scene
+  const image = await published(await fresh())
+  const { mark, marked } = (await fixture.open()).images!
+  await mark!(image, 'superseded', testContext())
+  expect(await fixture.glance(`/images/${image.id}`)).toMatchObject({
+    os_hidden: true,
+    factory_channel: 'superseded',
+  })
+  double.reset()
+  await mark!(image, 'promoted', testContext())
+  await mark!(image, 'promoted', testContext())
+  expect(double.requests.filter(({ method }) => method === 'PATCH')).toHaveLength(1)
+  expect(await fixture.glance(`/images/${image.id}`)).toMatchObject({
+    os_hidden: false,
+    factory_channel: 'promoted',
+  })
+  await mark!(image, 'ignored', testContext())
+  const session = createSession(() => findIdentity(fixture.configure()))
+  const show = [{ op: 'replace', path: '/os_hidden', value: false }] as const
+  await changeImage({ session } as OpenstackSettings, image.region, image.id, show, testContext())
+  expect(await marked!(image, testContext())).toBeUndefined()
+  await mark!(image, 'ignored', testContext())
+  expect(await marked!(image, testContext())).toBe('ignored')
+})
+
 test('takes an image that was put aside into use again when the same content is published', async () => {
   const { double, fixture } = scene
   const artifact = await fresh()
   const image = await published(artifact)
   const cloud = await fixture.open()
+  await cloud.images!.mark!(image, 'ignored', testContext())
   const busy = { kind: 'refused', isDone: false, status: 409, json: { message: 'Image is in use' } } as const
   double.inject({ service: 'image', method: 'DELETE', effect: busy })
   await expect(cloud.images!.remove(image, testContext())).rejects.toMatchObject({
@@ -263,6 +294,11 @@ test('takes an image that was put aside into use again when the same content is 
     os_hidden: false,
     factory_ready: 'yes',
   })
+  expect(
+    await cloud.images!.marked!(image, testContext()),
+    'it was removed, and is a new one',
+  ).toBeUndefined()
+  expect(await fixture.glance(`/images/${image.id}`)).not.toHaveProperty('factory_channel')
   expect(uploads(), 'nothing is sent again').toHaveLength(1)
 })
 

@@ -118,10 +118,14 @@ export function imageContract(kind: string, makeFixture: () => Promise<ImagesFix
       const image = await cloud.images!.publish(artifact, key, testContext())
       const marked = async () => await (await fixture.open()).images!.marked!(image, testContext())
       expect(await marked()).toBeUndefined()
+      for (const mark of imageMarks) {
+        await cloud.images!.mark!(image, mark, testContext())
+        await cloud.images!.mark!(image, mark, testContext())
+        expect(await marked()).toBe(mark)
+      }
       // There and back: what one mark set another one has to clear.
-      for (const mark of [...imageMarks, 'promoted', 'ignored', 'candidate', 'ignored'] as const) {
+      for (const mark of ['promoted', 'ignored'] as const) {
         const ctx = testContext()
-        await cloud.images!.mark!(image, mark, ctx)
         await cloud.images!.mark!(image, mark, ctx)
         expect(await marked()).toBe(mark)
         expect(await cloud.images!.find(key, ctx), mark).toEqual(image)
@@ -142,6 +146,6 @@ export function imageContract(kind: string, makeFixture: () => Promise<ImagesFix
       expect(await marked()).toBeUndefined()
       expect(await gather(cloud.images!.list(ctx))).toEqual([])
       expect(await gather(cloud.images!.leftovers(owner, ctx))).toEqual([])
-    })
+    }, 180_000)
   })
 }

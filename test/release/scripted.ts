@@ -4,7 +4,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ArchitectureName } from '#arch/index.ts'
-import type { Cloud, Image, Lease, Resource } from '#clouds/types.ts'
+import type { Cloud, Image, ImageMark, Lease, Resource } from '#clouds/types.ts'
 import { openStore } from '#src/artifact/store.ts'
 import type { Builder, BuilderRef } from '#src/builder/types.ts'
 import type { Configuration } from '#src/config/types.ts'
@@ -26,7 +26,7 @@ import { configuration, inputs } from './planning.ts'
 /** Where a scripted failure happens; `times` of them, then it works. */
 export interface Fault {
   arch: ArchitectureName
-  at: 'acquire' | 'open' | 'container' | 'disks' | 'fetch' | 'publish' | 'verify'
+  at: 'acquire' | 'open' | 'container' | 'disks' | 'fetch' | 'publish' | 'verify' | 'mark'
   class: FailureClass
   cloud?: string
   times?: number
@@ -41,6 +41,8 @@ export interface ScriptedRelease {
   /** Everything that was ever asked of a cloud or a builder, in order. */
   calls: string[]
   images: Map<string, Image>
+  /** What the clouds were told of images, by `cloud id`. */
+  imageMarks: Map<string, ImageMark>
   /** What stands on the machines that are rented, under the same names as in `rented`. */
   marks: Map<string, Resource>
   /** The ends that heartbeats wrote, by lease. */
@@ -69,6 +71,7 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
     mostRented: 0,
     calls: [],
     images: new Map(),
+    imageMarks: new Map(),
     marks: new Map(),
     prolonged: new Map(),
     used: new Set(),
@@ -185,6 +188,14 @@ export async function scriptedFactory(changes: Partial<Configuration> = {}) {
       async *list() {
         // The newest first, as some clouds do.
         for (const image of [...world.images.values()].toReversed()) if (image.cloud === name) yield image
+      },
+      async mark(image, mark) {
+        world.calls.push(`mark ${image.arch} ${mark}`)
+        fail('mark', image.arch, name)
+        world.imageMarks.set(`${name} ${image.id}`, mark)
+      },
+      async marked(image) {
+        return world.imageMarks.get(`${name} ${image.id}`)
       },
       async remove(image) {
         world.calls.push(`remove ${image.name}`)

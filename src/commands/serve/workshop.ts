@@ -8,6 +8,7 @@ import type { Listener } from '#src/events.ts'
 import type { Journal } from '#src/journal/journal.ts'
 import type { RegistryClient } from '#src/registry/types.ts'
 import { type Garbage, collectGarbage } from '#src/release/collect-garbage.ts'
+import { markImages } from '#src/release/mark-images.ts'
 import { writeStreams } from '#src/release/streams.ts'
 import type { CheckedOut } from '#src/trigger/sources.ts'
 import type { Due, TickEnd } from '#src/trigger/types.ts'
@@ -19,8 +20,10 @@ export interface Workshop {
   makeRelease(due: Due): Promise<TickEnd>
   /** Throws `factory-busy` while a release is being made: that may take hours. */
   collectGarbage(limit: number): Promise<Garbage>
-  /** Brings the files of the channels to what the journal says. */
+  /** Brings the files of the channels to what the journal says; the clouds are told, too, which is not waited for. */
   follow(): Promise<void>
+  /** The clouds show of the channels what the journal says, whatever somebody changed there. */
+  repair(): Promise<void>
 }
 
 export interface WorkshopParts {
@@ -39,10 +42,19 @@ export function openWorkshop(parts: WorkshopParts): Workshop {
   const store = openStore(stateDirectory)
   const alone = pLimit(1)
   let making = 0
-  const follow = async () => void (await writeStreams(stateDirectory, journal.state(), require))
+  const marks = { configuration, journal, clouds, listener, signal: ctx.signal, now: ctx.now }
+  /** One after the other: what came last is what stands there in the end. */
+  const marking = pLimit(1)
+  const mark = async (repair: boolean) => await marking(() => markImages(marks, { repair }))
+  const follow = async () => {
+    await writeStreams(stateDirectory, journal.state(), require)
+    // What fails has been told, and the next time it is tried again.
+    void mark(false).catch(() => undefined)
+  }
   return {
     busy: () => making > 0,
     follow,
+    repair: async () => await mark(true),
     async makeRelease(due) {
       making += 1
       try {
