@@ -14,6 +14,7 @@ import type { ReleaseInputs } from '#src/release/inputs.ts'
 import { readInputsToGoOn } from '#src/release/inputs-to-go-on.ts'
 import { planNow } from '#src/release/last-release.ts'
 import type { Plan } from '#src/release/plan.ts'
+import { markImages } from '#src/release/mark-images.ts'
 import { press } from '#src/release/press.ts'
 import { viewRelease } from '#src/release/view.ts'
 import { chooseListener } from '#src/ui/choose.ts'
@@ -109,6 +110,8 @@ async function asEngine(button: Button, engine: Engine): Promise<number> {
   })
   const result = await press(parts, inputs, selectionOf(options))
   if ('nothingChanged' in result) return 0
+  // What fails is told; the next release, choice or look of `factory serve` does it.
+  if (result.outcome === 'done') await markImages(parts, { repair: false }).catch(() => undefined)
   await screen.close()
   if (options.output !== 'json') process.stdout.write(summaryTable(summaryRows(result.state)))
   if (result.outcome === 'interrupted') interruption.signal.throwIfAborted()

@@ -38,6 +38,9 @@ export async function serveCommand(options: { config: string | undefined }): Pro
   return 0
 }
 
+/** For messages that are on their way when we are told to stop. */
+const lastWordsMs = 3_000
+
 interface Surroundings {
   engine: Engine
   config: string | undefined
@@ -97,6 +100,7 @@ async function serve(configuration: Configuration, { engine, config, stop }: Sur
   })
   const telling = tellOf(journal, { stateDirectory, notifier, signal: stop }, stoppable.sleep)
   await untilStopped(stop, [running.ended, upkeep, telling])
+  await Promise.race([notifier.settled(), sleep(lastWordsMs, new AbortController().signal)])
   tellLeft(engine, log)
 }
 
