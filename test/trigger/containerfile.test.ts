@@ -2,7 +2,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { Configuration } from '#src/config/types.ts'
+import type { Configuration, ContainerfileSource } from '#src/config/types.ts'
 import { readInputs } from '#src/release/inputs.ts'
 import { containerfileRule } from '#src/trigger/containerfile.ts'
 import { openGitSource } from '#src/trigger/git-source.ts'
@@ -49,9 +49,11 @@ function configured(server: GitServer, stateDirectory: string): Configuration {
   })
 }
 
-async function watched(server: GitServer) {
+async function watched(server: GitServer, changes: Partial<ContainerfileSource> = {}) {
   const state = await mkdtemp(join(tmpdir(), 'state-'))
-  const all = configured(server, state)
+  const plain = configured(server, state)
+  const { source: written, ...image } = plain.image
+  const all = { ...plain, image: { ...image, source: { ...written, ...changes } as ContainerfileSource } }
   const source = openGitSource({ url: server.url, ref: 'main' }, state)
   const rule = containerfileRule(all, source)
   const journal = memoryJournal(() => 0)
@@ -104,6 +106,19 @@ test('shows a commit that touches nothing that is built as a tick where nothing 
     `to ${commit.slice(0, 12)}: README.md, deploy/factory.yaml, deploy/image/notes/todo`,
   )
   expect(await look()).toEqual({})
+})
+
+test('leaves the configuration out of the context, as a release of the files here does', async () => {
+  await using server = await startGit(files)
+  const { look, source, configuration: all } = await watched(server, { context: '/deploy' })
+  await look()
+  const commit = await server.commit({ 'deploy/factory.yaml': 'another: {}\n' })
+  expect((await look()).due?.nothingChanged).toBeDefined()
+  await using sources = await checkedOut(all, source, commit, signal)
+  const registry = { resolve: () => Promise.reject(new Error('nothing is asked')) }
+  const { context } = await readInputs(sources.configuration, { registry }, testContext())
+  expect(context?.paths).toContain('image/Containerfile')
+  expect(context?.paths).not.toContain('factory.yaml')
 })
 
 test('makes a tick for every move of a branch that goes back and forth, and again for one that was skipped', async () => {
