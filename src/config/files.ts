@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import type { Path } from './source.ts'
 
 export interface MissingFile {
@@ -13,14 +13,21 @@ export interface MissingFile {
  * Every file and directory that the configuration names and that is not there; relative names start at `directory`.
  * Looks at the values as they are written, so that a mistake elsewhere in the section hides nothing.
  */
-export async function missingFiles(value: unknown, directory: string): Promise<MissingFile[]> {
-  const { image, disk } = value as { image?: Written; disk?: Written }
+export async function missingFiles(
+  value: unknown,
+  directory: string,
+  { fromGit }: { fromGit: boolean },
+): Promise<MissingFile[]> {
+  const { image, disk, rebuild } = value as { image?: Written; disk?: Written; rebuild?: Written }
+  const elsewhere = fromGit && rebuild?.['git'] !== undefined
+  const here = (name: unknown) =>
+    elsewhere && typeof name === 'string' && !isAbsolute(name) ? undefined : name
   const secrets = (image?.['secrets'] ?? {}) as Record<string, unknown>
   const found = await Promise.all([
-    containerfile(image?.['containerfile'], directory),
-    named(image?.['context'], ['image', 'context'], directory, 'directory'),
+    containerfile(here(image?.['containerfile']), directory),
+    named(here(image?.['context']), ['image', 'context'], directory, 'directory'),
     named(image?.['authFile'], ['image', 'authFile'], directory, 'file'),
-    named(disk?.['config'], ['disk', 'config'], directory, 'file'),
+    named(here(disk?.['config']), ['disk', 'config'], directory, 'file'),
     ...Object.entries(secrets).map(([id, file]) => named(file, ['image', 'secrets', id], directory, 'file')),
   ])
   return found.filter((missing) => missing !== undefined)

@@ -20,6 +20,8 @@ const maxFileBytes = 1024 * 1024
 export interface LoadOptions {
   /** Whether the files that it names must be there; not for who only reads what is known. Default true. */
   checkFiles?: boolean
+  /** Containerfile, context and config.toml come from `rebuild.git`, where there is one, and need not be here. Default false. */
+  fromGit?: boolean
 }
 
 /**
@@ -30,7 +32,7 @@ export async function loadConfiguration(
   path: string | undefined,
   cwd: string,
   environment: NodeJS.ProcessEnv = process.env,
-  { checkFiles = true }: LoadOptions = {},
+  { checkFiles = true, fromGit = false }: LoadOptions = {},
 ): Promise<Configuration> {
   const file = resolve(cwd, path ?? defaultFileName)
   const shown = shownName(file, cwd)
@@ -44,7 +46,7 @@ export async function loadConfiguration(
     ...source.problems,
     ...validated.problems,
     ...contradictions(validated, source),
-    ...(checkFiles ? await missing(source, directory) : []),
+    ...(checkFiles ? await missing(source, directory, fromGit) : []),
   ]
   if (problems.length > 0) throw configurationError(problems)
   return toConfiguration(validated.sections as FactoryFile, {
@@ -70,9 +72,9 @@ function contradictions({ sections, faulty }: Validated, source: Source): Proble
   }))
 }
 
-async function missing(source: Source, directory: string): Promise<Problem[]> {
+async function missing(source: Source, directory: string, fromGit: boolean): Promise<Problem[]> {
   if (typeof source.value !== 'object') return []
-  const files = await missingFiles(source.value, directory)
+  const files = await missingFiles(source.value, directory, { fromGit })
   return files.map(({ path, ...problem }) => ({ ...problem, place: source.place(path) }))
 }
 

@@ -197,7 +197,8 @@ function shownName(configuration: Configuration, path: string): string {
   )
 }
 
-async function readText(path: string): Promise<string> {
+/** Throws `file-unreadable`. */
+export async function readText(path: string): Promise<string> {
   return await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     throw new FactoryError({
       code: 'file-unreadable',

@@ -29,7 +29,7 @@ const commitRule = /^([0-9a-f]{40}|[0-9a-f]{64})$/
 
 /**
  * Opens the mirror of a repository below the state directory; nothing is asked or written yet. Credentials are git's own
- * affair. Fails with `git-failed`, `git-missing` and `git-ref-missing`; a mirror that turns out broken is made anew.
+ * affair. Fails with `git-failed`, `git-missing`, `git-ref-missing` and `git-commit-missing`; a mirror that turns out broken is made anew.
  */
 export function openGitSource(settings: Pick<GitSettings, 'url' | 'ref'>, stateDirectory: string): GitSource {
   const { url, ref } = settings
@@ -99,6 +99,7 @@ export function openGitSource(settings: Pick<GitSettings, 'url' | 'ref'>, stateD
 
   const checkouts = checkoutsIn(join(directory, 'checkouts'), async (commit, target, signal) => {
     if (!(await isHere(commit, signal))) await bring(signal)
+    if (!(await isHere(commit, signal))) throw commitMissing(remote, commit)
     const index = { GIT_INDEX_FILE: join(target, '..', 'index') }
     const base = { signal, limitMs: fetchLimitMs, environment: { ...environment, ...index } }
     const tree = [`--git-dir=${mirror}`, `--work-tree=${target}`, '-c', 'core.bare=false']
@@ -140,5 +141,14 @@ function refMissing(remote: string, ref: string): FactoryError {
     class: 'user',
     message: `${remote} has no branch or tag "${ref}"`,
     hint: `Correct rebuild.git.ref; see what there is: git ls-remote ${remote}`,
+  })
+}
+
+function commitMissing(remote: string, commit: string): FactoryError {
+  return new FactoryError({
+    code: 'git-commit-missing',
+    class: 'user',
+    message: `the commit ${commit} is no longer in ${remote}`,
+    hint: 'Somebody took it back (git push --force); the one in its place is looked at by itself.',
   })
 }

@@ -35,6 +35,18 @@ export async function checkedOut(
   }
 }
 
+/** What the release of a tick is made from: its commit, else the newest; the files here where there is no `rebuild.git`. */
+export async function sourcesFor(
+  due: Due,
+  configuration: Configuration,
+  source: GitSource | undefined,
+  signal: AbortSignal,
+): Promise<CheckedOut> {
+  if (source === undefined) return { configuration, [Symbol.asyncDispose]: async () => undefined }
+  const commit = commitOf(due, source) ?? (await source.fetch(signal))
+  return await checkedOut(configuration, source, commit, signal)
+}
+
 /** The commit that a tick stands for; undefined where it is not about one: then the newest is meant. */
 export function commitOf(due: Due, source: Pick<GitSource, 'name'>): string | undefined {
   return due.seen?.find((one) => one.source === source.name)?.value

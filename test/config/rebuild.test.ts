@@ -99,3 +99,13 @@ test('takes what git fetches from over https and ssh, from this machine, and fro
     expect(loaded, url).toMatchObject({ rebuild: { cron: '0 4 * * MON', git: { ref: 'main' } } })
   }
 })
+
+test('does not miss a Containerfile here that comes from the repository, but still what stays on this machine', async () => {
+  const elsewhere = `${rest.replace('Containerfile }', 'image/Containerfile, secrets: { token: token } }')}rebuild: { git: { url: /srv/x } }\n`
+  await using workspace = await makeWorkspace({ 'factory.yaml': elsewhere })
+  const load = (fromGit: boolean) => loadConfiguration(undefined, workspace.directory, {}, { fromGit })
+  await expect(load(true)).rejects.toMatchObject({ code: 'file-missing' })
+  await workspace.write('token', 'x')
+  await expect(load(true)).resolves.toMatchObject({ image: { name: 'lab' } })
+  await expect(load(false)).rejects.toMatchObject({ code: 'containerfile-missing' })
+})

@@ -2,11 +2,12 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { Configuration } from '#src/config/types.ts'
+import type { Configuration, ContainerfileSource } from '#src/config/types.ts'
 import { readInputs } from '#src/release/inputs.ts'
 import { containerfileRule } from '#src/trigger/containerfile.ts'
 import { openGitSource } from '#src/trigger/git-source.ts'
-import { checkedOut, commitOf, configurationOf } from '#src/trigger/sources.ts'
+import { configuredRules } from '#src/trigger/rules.ts'
+import { checkedOut, commitOf, configurationOf, sourcesFor } from '#src/trigger/sources.ts'
 import type { Look } from '#src/trigger/types.ts'
 import { testContext } from '#test/registry/context.ts'
 import { configuration } from '#test/release/planning.ts'
@@ -48,9 +49,11 @@ function configured(server: GitServer, stateDirectory: string): Configuration {
   })
 }
 
-async function watched(server: GitServer) {
+async function watched(server: GitServer, changes: Partial<ContainerfileSource> = {}) {
   const state = await mkdtemp(join(tmpdir(), 'state-'))
-  const all = configured(server, state)
+  const plain = configured(server, state)
+  const { source: written, ...image } = plain.image
+  const all = { ...plain, image: { ...image, source: { ...written, ...changes } as ContainerfileSource } }
   const source = openGitSource({ url: server.url, ref: 'main' }, state)
   const rule = containerfileRule(all, source)
   const journal = memoryJournal(() => 0)
@@ -105,6 +108,19 @@ test('shows a commit that touches nothing that is built as a tick where nothing 
   expect(await look()).toEqual({})
 })
 
+test('leaves the configuration out of the context, as a release of the files here does', async () => {
+  await using server = await startGit(files)
+  const { look, source, configuration: all } = await watched(server, { context: '/deploy' })
+  await look()
+  const commit = await server.commit({ 'deploy/factory.yaml': 'another: {}\n' })
+  expect((await look()).due?.nothingChanged).toBeDefined()
+  await using sources = await checkedOut(all, source, commit, signal)
+  const registry = { resolve: () => Promise.reject(new Error('nothing is asked')) }
+  const { context } = await readInputs(sources.configuration, { registry }, testContext())
+  expect(context?.paths).toContain('image/Containerfile')
+  expect(context?.paths).not.toContain('factory.yaml')
+})
+
 test('makes a tick for every move of a branch that goes back and forth, and again for one that was skipped', async () => {
   await using server = await startGit(files)
   const { look } = await watched(server)
@@ -153,6 +169,50 @@ test('gives a release the sources of the commit and everything else of this mach
   expect(inputs.diskConfig).toBe(files['deploy/config.toml'])
   expect(inputs.git).toEqual({ commit, dirty: false, remote: server.url })
   expect(inputs.context?.paths).toEqual(['.containerignore', 'Containerfile', 'files', 'files/motd'])
+})
+
+test('makes the release of a tick from its commit, of any other from the newest, and of none from the files here', async () => {
+  await using server = await startGit(files)
+  const { source, configuration: all } = await watched(server)
+  const commit = await source.fetch(signal)
+  const newest = await server.commit({ 'deploy/config.toml': 'newer' })
+  const seen = [{ source: source.name, value: commit }]
+  for (const [due, expected] of [
+    [{ rule: 'containerfile', tick: '1', why: '', seen }, commit],
+    [{ rule: 'hand', tick: '2', why: '' }, newest],
+  ] as const) {
+    await using sources = await sourcesFor(due, all, source, signal)
+    expect(sources.configuration.sources?.commit).toBe(expected)
+  }
+  const due = { rule: 'hand', tick: '3', why: '' } as const
+  await using here = await sourcesFor(due, all, undefined, signal)
+  expect(here.configuration).toBe(all)
+})
+
+test('makes the rules that are asked for, and watches the images of the newest commit', async () => {
+  await using server = await startGit({ ...files, 'deploy/image/Containerfile': 'FROM quay.io/a/base:1\n' })
+  const { source, configuration: all } = await watched(server)
+  const asked: string[] = []
+  const parts = {
+    registry: { digest: async (reference: string) => (asked.push(reference), `sha256:${'a'.repeat(64)}`) },
+    now: () => 0,
+    sleep: () => Promise.resolve(),
+    log: () => undefined,
+  }
+  const rebuild = {
+    ...all.rebuild,
+    cron: '0 4 * * 1',
+    inactivityMs: 86_400_000,
+    watch: ['containerfile', 'base'] as const,
+  }
+  const rules = configuredRules({ ...all, rebuild }, source, parts)
+  expect(rules.map(({ name }) => name)).toEqual(['cron', 'inactivity', 'containerfile', 'base'])
+  expect(configuredRules({ ...all, rebuild: { ...all.rebuild, watch: [] } }, source, parts)).toEqual([])
+  const state = memoryJournal(() => 0).state()
+  await rules[3]?.look(state, 0, signal)
+  await server.commit({ 'deploy/image/Containerfile': 'FROM quay.io/a/base:2\n' })
+  await rules[3]?.look(state, 0, signal)
+  expect(asked).toEqual(['quay.io/a/base:1', 'quay.io/a/base:2'])
 })
 
 test('leaves a config.toml of this machine, named by its absolute path, where it is', () => {

@@ -48,6 +48,8 @@ test('is due once in the hour that the clock leaves out, and once in the hour th
   expect(await spring.at('2026-03-29T00:59:00Z')).toBeUndefined()
   expect(await spring.at('2026-03-29T01:00:00Z')).toBe('2026-03-29T01:00:00.000Z')
   expect(await spring.at('2026-03-29T23:00:00Z')).toBeUndefined()
+  const several = await begun('30 2,14 * * *', '2026-03-28T14:00:00Z')
+  expect(await several.at('2026-03-29T02:00:00Z')).toBe('2026-03-29T01:00:00.000Z')
   const autumn = await begun('30 2 * * *', '2026-10-24T12:00:00Z')
   expect(await autumn.at('2026-10-25T00:30:00Z')).toBe('2026-10-25T00:30:00.000Z')
   expect(await autumn.at('2026-10-25T01:30:00Z')).toBeUndefined()

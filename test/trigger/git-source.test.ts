@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { git } from '#src/trigger/git.ts'
+import { git, withoutCredentials } from '#src/trigger/git.ts'
 import { openGitSource } from '#src/trigger/git-source.ts'
 import { startGit } from './git-server.ts'
 
@@ -108,6 +108,13 @@ test('lets no reference, path or repository run a program', async () => {
   const source = openGitSource({ url: server.url, ref: `--upload-pack=touch ${marker}` }, state)
   await expect(source.tip(signal)).rejects.toMatchObject({ code: 'git-ref-missing' })
   await expect(readFile(marker)).rejects.toMatchObject({ code: 'ENOENT' })
+})
+
+test('takes credentials out of what git says', () => {
+  expect(withoutCredentials("unable to access 'https://token@example.org/x/': 403, http://a:b@c/")).toBe(
+    "unable to access 'https://example.org/x/': 403, http://c/",
+  )
+  expect(withoutCredentials('git@example.org:images')).toBe('git@example.org:images')
 })
 
 test('ends a repository that never answers at the limit, and tells no credentials', async () => {

@@ -104,6 +104,30 @@ test('loses no change of a source during a release: it is looked at again as soo
   expect(made.at(-1)?.seen).toEqual([{ source: 'it', value: '3' }])
 })
 
+test('takes a change that was seen while a release began as soon as that release is over', async () => {
+  const source = { value: '1', looks: 0 }
+  const { clock, start, ticks, stop } = factory([])
+  const slow: Rule = {
+    ...sourceRule(source),
+    nextAt: (_state, now) => (source.looks === 0 ? now : now + dayMs),
+    async look(state, now, signal) {
+      const found = await sourceRule(source).look(state, now, signal)
+      await clock.sleep(minuteMs, stop.signal)
+      return found
+    },
+  }
+  const running = start({ rules: [slow] })
+  await clock.pass(2 * minuteMs)
+  source.value = '2'
+  running.poke('containerfile')
+  await clock.pass(1000)
+  running.press({ by: 'ada' })
+  await clock.pass(hourMs - minuteMs)
+  expect(ticks('containerfile')).toEqual([])
+  await clock.pass(3 * minuteMs)
+  expect(ticks('containerfile').map(({ tick }) => tick)).toEqual(['2'])
+})
+
 test('asks nobody more often than every five seconds, however often it is poked', async () => {
   const source = { value: '1', looks: 0 }
   const { clock, start } = factory([sourceRule(source)])
@@ -228,6 +252,16 @@ test('ends when the journal may not be written any more', async () => {
   const running = start({ journal: { state, append: refuse, appendAll: refuse } })
   await expect(running.ended).rejects.toBe(fenced)
   expect(stop.signal.aborted).toBe(false)
+})
+
+test('ends when another engine goes on with the release, and leaves the tick to it', async () => {
+  const fenced = new FactoryError({ code: 'fenced', class: 'interrupted', message: 'engine 2 took over' })
+  const { clock, start, ticks } = factory([])
+  const running = start({ makeRelease: () => Promise.reject(fenced) })
+  running.press({ by: 'ada' })
+  await clock.pass(1000)
+  await expect(running.ended).rejects.toBe(fenced)
+  expect(ticks('hand').map(({ outcome }) => outcome)).toEqual([undefined])
 })
 
 test('does the same with the real journal: a tick that was taken and cut off is done after the restart', async () => {

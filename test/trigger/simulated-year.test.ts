@@ -35,6 +35,8 @@ for (const { expression, times } of schedules) {
         ticks.map(({ rule, tick }) => `${rule} ${tick}`).toSorted(),
       )
       expect(new Set(done.map(({ outcome }) => outcome))).toContain('released')
+      if (expression.endsWith('1'))
+        expect(ticks.filter(({ rule }) => rule === 'inactivity').length).toBeGreaterThan(20)
       expect(year.kills).toBeGreaterThan(10)
       expect(year.sourcesReleased).toBe(year.sourcesChanged)
     })

@@ -86,6 +86,7 @@ export async function simulateYear({ rule, times, random }: YearOptions): Promis
   delete world.killAt
   if (!process.alive) process = begin(world, rule)
   await clock.pass(2 * dayMs)
+  while (world.underWay !== undefined) await clock.pass(minuteMs)
   process.stop.abort(new Error('the year is over'))
   await clock.pass(dayMs)
   return year
@@ -115,7 +116,7 @@ function begin(world: World, rule: () => Rule): Process {
     }
   }
   const { ended } = runRules({
-    rules: [rule(), inactivityRule(10 * dayMs), watchedSource(year, clock)],
+    rules: [rule(), inactivityRule(3 * dayMs), watchedSource(year, clock)],
     journal: {
       state: journal.state,
       append: written,
