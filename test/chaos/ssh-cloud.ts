@@ -38,6 +38,7 @@ if [ "$kind" = cut ]; then
   session=$PPID
   until grep -q ^sshd "/proc/$session/comm"; do session=$(cut -d ' ' -f 4 "/proc/$session/stat"); done
   kill -KILL "$session"
+  exit
 fi
 while [ -e "${points}/$stop" ]; do sleep 0.05; done
 `
