@@ -8,7 +8,9 @@ import { readJournal } from '#src/journal/journal.ts'
 import { createNotifier } from '#src/notify/notifier.ts'
 import { registryClient } from '#src/registry/client.ts'
 import { sleep } from '#src/sleep.ts'
+import { openGitSource } from '#src/trigger/git-source.ts'
 import { runRules } from '#src/trigger/loop.ts'
+import { configuredRules } from '#src/trigger/rules.ts'
 import { linesScreen } from '#src/ui/lines.ts'
 import { eventHistory } from '#src/web/history.ts'
 import { type Listening, listen } from '#src/web/listen.ts'
@@ -16,7 +18,6 @@ import { commandContext, openClouds } from './clouds.ts'
 import { type Found, findAll } from './findings.ts'
 import { otherFactory } from './other-factory.ts'
 import { untilTold } from './serve/stopping.ts'
-import { ruledBy } from './serve/rules.ts'
 import { servingOf } from './serve/serving.ts'
 import { tellOf } from './serve/telling.ts'
 import { lookAfter } from './serve/upkeep.ts'
@@ -28,7 +29,7 @@ import { openWorkshop } from './serve/workshop.ts'
  */
 export async function serveCommand(options: { config: string | undefined }): Promise<number> {
   const configuration = await loadConfiguration(options.config, process.cwd(), process.env, {
-    checkFiles: false,
+    fromGit: true,
   })
   const entered = enterEngine(configuration.stateDirectory)
   if (!('engine' in entered)) throw taken(configuration.stateDirectory)
@@ -63,8 +64,10 @@ async function serve(configuration: Configuration, { engine, config, stop }: Sur
   // A release is never stopped from here: it is left as it is, and the next start goes on with it.
   const ctx: Context = { ...commandContext(), log }
   const stoppable: Context = { ...commandContext(stop), log }
-  const { rules, sourcesFor } = ruledBy(configuration, { watcher: registry, now: Date.now, sleep, log })
-  const workshop = openWorkshop({ configuration, journal, clouds, registry, listener, ctx, sourcesFor })
+  const { git } = configuration.rebuild
+  const source = git && openGitSource(git, stateDirectory)
+  const rules = configuredRules(configuration, source, { registry, now: Date.now, sleep, log })
+  const workshop = openWorkshop({ configuration, journal, clouds, registry, listener, ctx, source })
   await workshop.follow()
   const { makeRelease, collectGarbage, follow } = workshop
   const { pauseAfter } = configuration.rebuild

@@ -10,7 +10,8 @@ import type { RegistryClient } from '#src/registry/types.ts'
 import { type Garbage, collectGarbage } from '#src/release/collect-garbage.ts'
 import { markImages } from '#src/release/mark-images.ts'
 import { writeStreams } from '#src/release/streams.ts'
-import type { CheckedOut } from '#src/trigger/sources.ts'
+import type { GitSource } from '#src/trigger/git-source.ts'
+import { sourcesFor } from '#src/trigger/sources.ts'
 import type { Due, TickEnd } from '#src/trigger/types.ts'
 import { makeRelease } from './making.ts'
 
@@ -33,11 +34,12 @@ export interface WorkshopParts {
   registry: RegistryClient
   listener: Listener
   ctx: Context
-  sourcesFor(due: Due, signal: AbortSignal): Promise<CheckedOut>
+  /** The repository that releases are built from; without one they are from the files here. */
+  source: GitSource | undefined
 }
 
 export function openWorkshop(parts: WorkshopParts): Workshop {
-  const { configuration, journal, clouds, registry, listener, ctx, sourcesFor } = parts
+  const { configuration, journal, clouds, registry, listener, ctx, source } = parts
   const { stateDirectory, retention, require } = configuration
   const store = openStore(stateDirectory)
   const alone = pLimit(1)
@@ -58,7 +60,7 @@ export function openWorkshop(parts: WorkshopParts): Workshop {
     async makeRelease(due) {
       making += 1
       try {
-        const sources = (tick: Due) => sourcesFor(tick, ctx.signal)
+        const sources = (tick: Due) => sourcesFor(tick, configuration, source, ctx.signal)
         const given = {
           journal,
           clouds,
