@@ -1,10 +1,10 @@
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
 import { architectureNames } from '#arch/index.ts'
-import { FactoryError } from '#src/errors.ts'
 import { ruleNames } from '#src/trigger/types.ts'
 import { readBody } from './body.ts'
 import type { WebEnvironment } from './environment.ts'
+import { invalid } from './refusals.ts'
 import { leaseViews, releaseViews } from './views.ts'
 import type { Choice, Serving } from './types.ts'
 
@@ -106,8 +106,4 @@ type Present<T> = { [Key in keyof T]: Exclude<T[Key], undefined> }
 /** Without the keys that have no value. */
 function present<T extends object>(value: T): Present<T> {
   return Object.fromEntries(Object.entries(value).filter(([, own]) => own !== undefined)) as Present<T>
-}
-
-function invalid(message: string): FactoryError {
-  return new FactoryError({ code: 'web-request-invalid', message, class: 'user' })
 }

@@ -1,5 +1,6 @@
+import type { Context } from 'hono'
 import { FactoryError } from '#src/errors.ts'
-import { tooLarge } from './refusals.ts'
+import { invalid, tooLarge } from './refusals.ts'
 
 /**
  * Reads a body to its end, as the bytes that came. Throws `web-request-too-large` as soon as more than `limitBytes` have
@@ -27,6 +28,16 @@ export async function readBody(request: Request, limitBytes: number, limitMs: nu
     }
   } finally {
     clearTimeout(deadline)
+  }
+}
+
+/** The field of a form that was sent; empty where there is none. Throws `web-request-invalid`. */
+export async function formField({ req }: Context, name: string): Promise<string> {
+  try {
+    const value = (await req.parseBody())[name]
+    return typeof value === 'string' ? value : ''
+  } catch (error) {
+    throw invalid(`the body is no form: ${(error as Error).message}`)
   }
 }
 

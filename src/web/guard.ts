@@ -6,6 +6,7 @@ import { html } from 'hono/html'
 import { NONCE, secureHeaders } from 'hono/secure-headers'
 import { FactoryError } from '#src/errors.ts'
 import type { ServeConfiguration } from '#src/config/types.ts'
+import { formField } from './body.ts'
 import type { WebEnvironment } from './environment.ts'
 import type { Access } from './tokens.ts'
 
@@ -100,11 +101,8 @@ async function checkForm(context: Asked): Promise<void> {
   const isForm = /^(application\/x-www-form-urlencoded|multipart\/form-data)\b/.test(
     context.req.header('content-type') ?? '',
   )
-  const shown = context.req.header('x-csrf-token') ?? (isForm ? (await context.req.parseBody())['csrf'] : '')
-  const [one, other] = [context.get('csrf'), String(shown)].map((text) => Buffer.from(text)) as [
-    Buffer,
-    Buffer,
-  ]
+  const shown = context.req.header('x-csrf-token') ?? (isForm ? await formField(context, 'csrf') : '')
+  const [one, other] = [context.get('csrf'), shown].map((text) => Buffer.from(text)) as [Buffer, Buffer]
   if (one.length === other.length && timingSafeEqual(one, other)) return
   throw new FactoryError({
     code: 'web-form-expired',

@@ -1,6 +1,7 @@
 import { type Context, Hono } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import type { ServeConfiguration } from '#src/config/types.ts'
+import { formField } from './body.ts'
 import type { WebEnvironment } from './environment.ts'
 import { sessionCookie } from './guard.ts'
 import { loginPage } from './pages/login-page.ts'
@@ -19,9 +20,8 @@ export function login(access: Access, { hosts }: ServeConfiguration): Hono<WebEn
     )
   app.get('/login', (context) => page(context, context.req.query('next') ?? '/', false))
   app.post('/login', async (context) => {
-    const { token, next } = await context.req.parseBody()
-    const onward = localPath(String(next ?? '/'))
-    if (!access.opens(String(token ?? '').trim())) return page(context, onward, true)
+    const onward = localPath(await formField(context, 'next'))
+    if (!access.opens((await formField(context, 'token')).trim())) return page(context, onward, true)
     setCookie(context, sessionCookie, access.begin(), {
       httpOnly: true,
       sameSite: 'Strict',

@@ -65,6 +65,11 @@ export function notFound(path: string): FactoryError {
   })
 }
 
+/** A body that is not what it should be. */
+export function invalid(message: string): FactoryError {
+  return new FactoryError({ code: 'web-request-invalid', message, class: 'user' })
+}
+
 export function tooLarge(limitBytes: number): FactoryError {
   return new FactoryError({
     code: 'web-request-too-large',

@@ -110,6 +110,21 @@ test('a session is a cookie that scripts and other sites do not get, and ends wi
   expect((await server.ask('/api/images', { bearer: false, headers })).status).toBe(401)
 })
 
+test('what only says that it is a form is refused', async () => {
+  await using server = await webServer()
+  const { cookie } = await session(server)
+  const asked = {
+    method: 'POST',
+    bearer: false,
+    headers: { 'content-type': 'multipart/form-data; boundary=x', cookie },
+    body: '--y\r\nnothing',
+  }
+  for (const path of ['/login', '/logout', '/api/releases']) {
+    const { status, text } = await server.ask(path, asked)
+    expect([path, status, JSON.parse(text).code]).toEqual([path, 400, 'web-request-invalid'])
+  }
+})
+
 test('a session ends after 30 days', async () => {
   await using server = await webServer()
   const { cookie } = await session(server)
