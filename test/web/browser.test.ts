@@ -73,13 +73,8 @@ async function sees(where: Page | Locator, text: string | RegExp): Promise<void>
   await where.getByText(text).first().waitFor()
 }
 
-/** Tabs until what is focused has this name, as the browser tells it to a screen reader; everything on the way shows that it is focused. */
-async function tabTo(
-  page: Page,
-  role: 'button' | 'textbox' | 'checkbox' | 'link',
-  name: string,
-): Promise<void> {
-  const wanted = page.getByRole(role, { name, exact: true }).first()
+/** Tabs until it has the focus; everything on the way shows that it has. */
+async function tabTo(page: Page, wanted: Locator): Promise<void> {
   for (let presses = 0; presses < 200; presses += 1) {
     await page.keyboard.press('Tab')
     const [outline, element] = await page.evaluate<[string, string]>(
@@ -88,7 +83,7 @@ async function tabTo(
     if (!element.startsWith('<body')) expect([element, outline]).not.toEqual([element, 'none'])
     if ((await wanted.and(page.locator(':focus')).count()) > 0) return
   }
-  throw new Error(`nobody gets to ${name} with the keyboard`)
+  throw new Error(`nobody gets to ${String(wanted)} with the keyboard`)
 }
 
 test(
@@ -256,22 +251,22 @@ test(
     await using one = await visit(browser, server)
     const { page } = one
     await one.go('/')
-    await tabTo(page, 'link', 'To the content')
+    await tabTo(page, page.getByRole('link', { name: 'To the content' }))
     await page.keyboard.press('Enter')
-    await tabTo(page, 'button', 'Release now')
+    await tabTo(page, page.getByRole('button', { name: 'Release now' }))
     await one.keep('keyboard')
     await page.keyboard.press('Enter')
     await sees(page, 'A release is asked for.')
-    await tabTo(page, 'button', 'Resume base')
+    await tabTo(page, page.getByRole('button', { name: 'Resume base' }))
     await page.keyboard.press('Enter')
     await sees(page, 'The rule base works again.')
-    await tabTo(page, 'link', 'Images')
+    await tabTo(page, page.getByRole('link', { name: 'Images' }))
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { level: 1, name: 'Images' }).waitFor()
-    await tabTo(page, 'textbox', 'Why')
-    await tabTo(page, 'textbox', 'Why')
+    const choices = page.getByRole('form', { name: 'Choices for 20261120.0' })
+    await tabTo(page, choices.getByLabel('Why'))
     await page.keyboard.type('by hand')
-    await tabTo(page, 'button', 'Promote')
+    await tabTo(page, choices.getByRole('button', { name: 'Promote' }))
     await page.keyboard.press('Enter')
     await sees(page, 'Release 20261120.0 is promoted.')
     expect(server.calls).toEqual([
