@@ -20,7 +20,7 @@ for (const [index, place] of running.current.entries()) {
   if (index === 0) events.tell({ ...known, at: serving.now() - 8000, progress: { ...rest, done: 0 } })
   events.tell({ ...known, at: serving.now() - 1000, progress: { ...rest, done } })
 }
-await using one = await visit(browser, server, { viewport: { width: 1120, height: 800 } })
+await using one = await visit(browser, server, { viewport: { width: 1280, height: 720 } })
 await one.page.getByText('Live').waitFor()
 await one.page.screenshot({ path: file })
 process.stdout.write(`${file}\n`)
