@@ -16,10 +16,9 @@ qemu-system-x86 qemu-system-arm qemu-system-ppc qemu-system-misc qemu-utils seab
 libvirt-daemon libvirt-daemon-system libvirt-clients
 openssh-client openssh-server rsync zstd xz-utils xorriso
 mmdebstrap debian-archive-keyring kmod cpio systemd dosfstools mtools fdisk gdisk e2fsprogs
-docker-registry skopeo strace git chromium
-curl openssl python3-aiosmtpd
+docker-registry skopeo strace
 '
-# What one benchmark wants besides.
+# What the tests, or one benchmark, want besides.
 packages="$packages ${FACTORY_PACKAGES:-}"
 
 missing=''
