@@ -13,6 +13,7 @@ import {
   readMarker,
   volumeOf,
 } from './image-marker.ts'
+import { imageUsers } from './image-users.ts'
 import { discardLeftover, findLeftovers } from './leftovers.ts'
 import { type Pool, assertSpace, openPool } from './pools.ts'
 import { publish } from './publish.ts'
@@ -56,6 +57,9 @@ export function createImageStore(settings: LibvirtSettings): ImageStore {
     },
     async remove(image, ctx) {
       await remove(await poolAt(image.region, ctx), image, ctx)
+    },
+    async inUse(image, ctx) {
+      return await imageUsers(await poolAt(image.region, ctx), image.id, ctx)
     },
     leftovers: (owner, ctx) =>
       fromEvery(settings, ctx, async function* ({ region }) {

@@ -4,8 +4,8 @@ import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
 import { formatBytes } from '#src/units.ts'
 import type { Hypervisor } from './hypervisor.ts'
-import { isNotFound, virsh } from './virsh.ts'
-import { parseXml, textOf } from './xml.ts'
+import { isNotFound, virsh, virshIfThere } from './virsh.ts'
+import { type XmlElement, parseXml, textOf } from './xml.ts'
 
 type Stoppable = Pick<Context, 'signal'>
 
@@ -35,6 +35,27 @@ export async function openPool(
   const root = parseXml(await virsh(hypervisor, ['pool-dumpxml', '--pool', name], ctx), 'pool')
   const type = root.attributes['type'] ?? ''
   if (!directoryTypes.includes(type)) throw notSupported(hypervisor, name, type)
+  return poolFrom(hypervisor, name, root)
+}
+
+/**
+ * The directories among the active pools of a hypervisor, whoever made them. Their numbers are what libvirt knows: a
+ * refresh that fails stops a pool, which is not for us to do to other people's.
+ */
+export async function activePools(hypervisor: Hypervisor, ctx: Stoppable): Promise<Pool[]> {
+  const listed = await virsh(hypervisor, ['pool-list', '--name'], ctx)
+  const pools: Pool[] = []
+  for (const name of listed.split('\n').flatMap((line) => line.trim() || [])) {
+    const answer = await virshIfThere(hypervisor, ['pool-dumpxml', '--pool', name], ctx)
+    const root = answer === undefined ? undefined : parseXml(answer, 'pool')
+    if (root && directoryTypes.includes(root.attributes['type'] ?? '')) {
+      pools.push(poolFrom(hypervisor, name, root))
+    }
+  }
+  return pools
+}
+
+function poolFrom(hypervisor: Hypervisor, name: string, root: XmlElement): Pool {
   return {
     hypervisor,
     name,

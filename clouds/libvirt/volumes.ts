@@ -20,6 +20,8 @@ export interface Volume {
   /** Virtual size. */
   readonly capacityBytes: number
   readonly allocationBytes: number
+  /** Of the disk that it is a copy-on-write overlay of. */
+  readonly backingPath?: string
   /** When its content was last written, milliseconds since the epoch by the hypervisor's clock. */
   readonly modifiedAt: number
 }
@@ -53,6 +55,7 @@ export async function findVolume(
   const answer = await virshIfThere(pool.hypervisor, argv, options)
   if (answer === undefined) return undefined
   const root = parseXml(answer, 'volume')
+  const backingPath = textOf(root, 'backingStore/path')
   return {
     name,
     path: textOf(root, 'target/path') ?? '',
@@ -60,6 +63,7 @@ export async function findVolume(
     capacityBytes: Number(textOf(root, 'capacity')),
     allocationBytes: Number(textOf(root, 'allocation')),
     modifiedAt: Math.round(Number(textOf(root, 'target/timestamps/mtime') ?? Number.NaN) * 1000),
+    ...(backingPath === undefined ? {} : { backingPath }),
   }
 }
 

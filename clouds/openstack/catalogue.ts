@@ -1,4 +1,6 @@
+import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
+import type { OpenstackSettings } from './settings.ts'
 import type { Catalogue } from './token.ts'
 
 export type ServiceName = 'image' | 'compute' | 'volume' | 'network'
@@ -43,6 +45,18 @@ export function hasService(
   interfaceName: string,
 ): boolean {
   return findEndpoint(catalogue, service, region, interfaceName) !== undefined
+}
+
+/** The same for the catalogue and the address that the factory uses. */
+export async function offersService(
+  { session }: Pick<OpenstackSettings, 'session'>,
+  service: ServiceName,
+  region: string,
+  ctx: Context,
+): Promise<boolean> {
+  const { catalogue } = await session.token(ctx)
+  const { interface: which = 'public' } = await session.identity()
+  return hasService(catalogue, service, region, which)
 }
 
 /**

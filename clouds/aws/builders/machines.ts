@@ -67,6 +67,18 @@ export async function machinesOfOwner(
   )
 }
 
+/** All machines of this account that were started from an image, whoever did, but not those that have ended. */
+export async function machinesFromImage(
+  settings: AwsSettings,
+  region: string,
+  imageId: string,
+  ctx: Context,
+): Promise<Machine[]> {
+  const Filters = [{ Name: 'image-id', Values: [imageId] }]
+  const found = await describe(settings, region, { Filters }, ctx)
+  return found.filter(({ state }) => state !== 'terminated')
+}
+
 /** One machine; undefined when EC2 does not know it: not yet, or not any more. */
 export async function describeMachine(
   settings: AwsSettings,

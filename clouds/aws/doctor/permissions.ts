@@ -83,7 +83,7 @@ const common: readonly Permission[] = [
 const machines: readonly Permission[] = [
   { action: 'ec2:DescribeInstanceTypes', why: 'to know what machines there are' },
   { action: 'ec2:RunInstances', why: 'to rent machines' },
-  { action: 'ec2:DescribeInstances', why: 'to find machines again' },
+  { action: 'ec2:DescribeInstances', why: 'to find machines again, and those that use an image' },
   { action: 'ec2:TerminateInstances', why: 'to give machines back', on: 'instance', ours: true },
   { action: 'ec2:GetConsoleOutput', why: 'to tell the last words of a machine', on: 'instance', ours: true },
   { action: 'ec2:DescribeVolumes', why: 'to find what machines left' },

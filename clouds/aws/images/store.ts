@@ -7,6 +7,7 @@ import { bucketOf, checkBucket } from './bucket.ts'
 import { discardFromBucket, findInBucket, isInBucket } from './bucket-leftovers.ts'
 import { fromEveryRegion } from '#clouds/every-region.ts'
 import { imageFromAmi, readyMark } from './image-marks.ts'
+import { imageUsers } from './image-users.ts'
 import { discardLeftover, findLeftovers } from './leftovers.ts'
 import { markImage, markOf } from './mark.ts'
 import { findImage, makeCopy, makeImage } from './publish.ts'
@@ -71,6 +72,7 @@ export function createImageStore(settings: AwsSettings): ImageStore {
     mark: (image, mark, ctx) => markImage(settings, image, mark, ctx),
     marked: (image, ctx) => markOf(settings, image, ctx),
     remove: (image, ctx) => removeImage(settings, image.region, image.id, ctx),
+    inUse: (image, ctx) => imageUsers(settings, image, ctx),
     leftovers: (owner, ctx) =>
       fromEveryRegion(settings, ctx, async function* (region) {
         yield* findLeftovers(settings.clients(region), owner, ctx)

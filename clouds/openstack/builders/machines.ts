@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Context } from '#src/context.ts'
+import { offersService } from '../catalogue.ts'
 import { isNotFound } from '../failures.ts'
 import { type Marks, isOf, marksOf } from '../marks.ts'
 import { everyItem } from '../pages.ts'
@@ -19,6 +20,8 @@ const server = z.object({
       z.array(z.object({ addr: z.string(), version: z.number(), 'OS-EXT-IPS:type': z.string().optional() })),
     )
     .default({}),
+  /** An empty text where it was started from a volume. */
+  image: z.union([z.literal(''), z.object({ id: z.string() })]).nullish(),
   flavor: z.object({ original_name: z.string().optional() }).optional(),
   'OS-EXT-STS:task_state': z.string().nullish(),
   fault: z.object({ message: z.string() }).optional(),
@@ -75,6 +78,18 @@ export async function machinesOfOwner(
   return (await list(settings, {}, ctx)).filter(({ marks }) => isOf(marks, { owner }))
 }
 
+/** The ids of the servers of the project that started from an image, whoever started them. */
+export async function machinesFromImage(
+  settings: OpenstackSettings,
+  region: string,
+  imageId: string,
+  ctx: Context,
+): Promise<string[]> {
+  if (!(await offersService(settings, 'compute', region, ctx))) return []
+  const found = await listServers(settings, region, { image: imageId }, ctx)
+  return found.flatMap(({ id, image }) => (image && image.id === imageId ? [id] : []))
+}
+
 /** One machine; undefined when Nova does not know it any more. */
 export async function machineById(
   { session, configuration: { region } }: OpenstackSettings,
@@ -100,7 +115,15 @@ async function list(
   query: Record<string, string>,
   ctx: Context,
 ): Promise<Machine[]> {
-  const { region } = settings.configuration
+  return (await listServers(settings, settings.configuration.region, query, ctx)).map(machineFrom)
+}
+
+async function listServers(
+  settings: OpenstackSettings,
+  region: string,
+  query: Record<string, string>,
+  ctx: Context,
+): Promise<z.infer<typeof server>[]> {
   const what = 'looking at servers'
   const listing = {
     service: 'compute',
@@ -110,7 +133,7 @@ async function list(
     query,
     collection: 'servers',
   } as const
-  return (await everyItem(settings, { ...listing, item: server }, ctx)).map(machineFrom)
+  return await everyItem(settings, { ...listing, item: server }, ctx)
 }
 
 function machineFrom(found: z.infer<typeof server>): Machine {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
-import { hasService } from '../catalogue.ts'
+import { offersService } from '../catalogue.ts'
 import { isNotFound, statusOf } from '../failures.ts'
 import { type Marks, isOf, marksOf } from '../marks.ts'
 import { everyItem } from '../pages.ts'
@@ -16,6 +16,8 @@ export const cinderVolume = z.object({
   size: z.number(),
   created_at: z.string(),
   metadata: z.record(z.string(), z.string()).default({}),
+  /** Of the image that it was made from; there for no others. */
+  volume_image_metadata: z.object({ image_id: z.string().optional() }).optional(),
 })
 
 /** A volume of ours as Cinder tells of it. */
@@ -49,6 +51,18 @@ export async function volumesOfOwner(
   ctx: Context,
 ): Promise<Volume[]> {
   return (await list(settings, {}, ctx)).filter(({ marks }) => isOf(marks, { owner }))
+}
+
+/** The ids of the volumes of the project that were made from an image, whoever made them. */
+export async function volumesFromImage(
+  settings: OpenstackSettings,
+  region: string,
+  imageId: string,
+  ctx: Context,
+): Promise<string[]> {
+  if (!(await offersService(settings, 'volume', region, ctx))) return []
+  const found = await listVolumes(settings, region, {}, ctx)
+  return found.flatMap((each) => (each.volume_image_metadata?.image_id === imageId ? [each.id] : []))
 }
 
 /** One volume; undefined when Cinder does not know it any more. */
@@ -120,9 +134,16 @@ async function list(
   ctx: Context,
 ): Promise<Volume[]> {
   const { region } = settings.configuration
-  const { catalogue } = await settings.session.token(ctx)
-  const { interface: which = 'public' } = await settings.session.identity()
-  if (!needsVolumes(settings) && !hasService(catalogue, 'volume', region, which)) return []
+  if (!needsVolumes(settings) && !(await offersService(settings, 'volume', region, ctx))) return []
+  return (await listVolumes(settings, region, query, ctx)).map(volumeFrom)
+}
+
+async function listVolumes(
+  settings: OpenstackSettings,
+  region: string,
+  query: Record<string, string>,
+  ctx: Context,
+): Promise<z.infer<typeof cinderVolume>[]> {
   const what = 'looking at volumes'
   const listing = {
     service: 'volume',
@@ -132,5 +153,5 @@ async function list(
     query,
     collection: 'volumes',
   } as const
-  return (await everyItem(settings, { ...listing, item: cinderVolume }, ctx)).map(volumeFrom)
+  return await everyItem(settings, { ...listing, item: cinderVolume }, ctx)
 }

@@ -5,6 +5,7 @@ import { imageRate } from '../rates.ts'
 import type { OpenstackSettings } from '../settings.ts'
 import { imagesWith } from './glance.ts'
 import { imageFromGlance, isReady, readyProperty } from './image-properties.ts'
+import { imageUsers } from './image-users.ts'
 import { assertMethod } from './import.ts'
 import { discardLeftover, findLeftovers } from './leftovers.ts'
 import { markImage, markOf } from './mark.ts'
@@ -38,6 +39,7 @@ export function createImageStore(settings: OpenstackSettings): ImageStore {
     mark: (image, mark, ctx) => markImage(settings, image, mark, ctx),
     marked: (image, ctx) => markOf(settings, image, ctx),
     remove: (image, ctx) => removeImage(settings, image, ctx),
+    inUse: (image, ctx) => imageUsers(settings, image, ctx),
     leftovers: (owner, ctx) =>
       fromEveryRegion(settings, ctx, (region) => findLeftovers(settings, region, owner, ctx)),
     discard: (leftover, ctx) => discardLeftover(settings, leftover, ctx),

@@ -29,12 +29,16 @@ export async function createServer(call: Call, world: World): Promise<Answer> {
 }
 
 export function listServers(call: Call, world: World): Answer {
-  needQuery(call, ['limit', 'marker', 'name'])
+  needQuery(call, ['limit', 'marker', 'name', 'image'])
+  const image = call.query.get('image')
   // Nova takes it for a regular expression.
   const pattern = new RegExp(call.query.get('name') ?? '')
   const own = [...world.servers.values()].filter(
-    ({ projectId, name, status }) =>
-      projectId === call.projectId && pattern.test(name) && status !== 'SOFT_DELETED',
+    ({ projectId, name, status, imageId }) =>
+      projectId === call.projectId &&
+      pattern.test(name) &&
+      (image === null || imageId === image) &&
+      status !== 'SOFT_DELETED',
   )
   return page(call, 'servers', own, world.settings.pageSize, (server) =>
     view(pass(world, server) ?? server, world),

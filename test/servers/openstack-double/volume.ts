@@ -173,6 +173,7 @@ function view(found: VolumeRecord): object {
     volume_type: type,
     created_at: created,
     metadata: words,
+    ...(imageId === undefined ? {} : { volume_image_metadata: { image_id: imageId } }),
     bootable: imageId === undefined ? 'false' : 'true',
     attachments: serverId === undefined ? [] : [{ server_id: serverId, volume_id: id, device: '/dev/vdb' }],
   }
