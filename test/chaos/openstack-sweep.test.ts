@@ -36,8 +36,10 @@ async function openPlace(): Promise<OpenstackPlace> {
 }
 
 const spared: Spared = {
-  // Marks follow each other, a machine its address, and what makes an image count its content.
-  inARow: /^(POST volume \S+\/metadata|PUT network|DELETE compute|PATCH image|POST image \S+\/members) /,
+  // Marks follow each other, a machine its address, and what makes an image count its content; a second machine is the first
+  // one with another image.
+  inARow:
+    /^(POST volume \S+\/metadata|PUT network|DELETE compute|PATCH image|POST image \S+\/members) |^(POST|DELETE) (compute|network) \S+ #2$/,
 }
 
 /** Where in its sources the adapter changes something, and what comes to the cloud then. */

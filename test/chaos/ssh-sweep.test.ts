@@ -9,10 +9,11 @@ import { programs, sshCloud } from './ssh-cloud.ts'
 
 /*
  * The engine and the adapter for hosts that stand there already, as aws-sweep.test.ts has it for AWS: over a real sshd with
- * mounts and processes of its own. In the place of requests stand the programs that the adapter runs on the host, killed at
- * from here; test/clouds/ssh-kills.test.ts kills inside of them, at every tool that they call. A slot is logged in to with
- * the key of its lease, and what would run there is scripted. Hosts take no images: those go to the scripted cloud, which is
- * killed at in sweep.test.ts, and boot there.
+ * mounts and processes of its own. In the place of requests stand the programs that the adapter runs on the host: the
+ * orchestrator is killed before the host has begun one, or when it is done and nobody has heard of it.
+ * test/clouds/ssh-kills.test.ts kills while they run, at every tool that they call. A slot is logged in to with the key of
+ * its lease, and what a build does in it is scripted. Hosts take no images: those go to the scripted cloud, whose calls
+ * sweep.test.ts kills at, and are booted there.
  */
 const sweep = cloudSweep(cloudWorlds([1, 2], sshCloud), expectOneOfEverything)
 let whole: RunPoints = { appends: [], requests: [] }
