@@ -71,10 +71,12 @@ test('marks each image as its release stands in the channels, those to be used f
 
 test('a release that lacks what is required is marked as incomplete when a newer one has taken its place, and not before', async () => {
   await using factory = await scriptedFactory()
-  factory.faults.push({ arch: 's390x', at: 'container', class: 'user', times: 1 })
+  factory.faults.push({ arch: 's390x', at: 'container', class: 'user' })
   const release = await released(factory)
   expect(await mark(factory)).toEqual([])
-  await released(factory, { force: true })
+  const newer = { release: '29991231.0', key: 'newer', owner: 'lab', imageName: 'lab', inputs: {} }
+  factory.append({ type: 'release-opened', ...newer, builds: [], destinations: [] })
+  factory.append({ type: 'channel-moved', channel: 'candidate', release: newer.release })
   await mark(factory)
   expect(marksOf(factory, release)).toEqual(['incomplete', 'incomplete', 'incomplete'])
 })
