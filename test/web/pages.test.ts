@@ -162,6 +162,7 @@ test('the first page says what comes next and why, what has paused, what is rent
   expect(next).toContain('base paused')
   expect(next).toContain('Paused 2 days ago : its releases failed 3 times in a row')
   expect(page).toContain('action="/rules/base/resume"')
+  expect(page).toContain('git.example does not answer, first')
   expect(page).not.toContain('action="/rules/cron/resume"')
   expect(page).toContain('<time datetime="2026-11-30T03:00:00.000Z"')
   expect(section(page, 'Doctor')).toMatch(

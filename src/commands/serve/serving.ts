@@ -80,7 +80,8 @@ function ruleViews({ rules, journal, running }: ServingParts): RuleView[] {
     const trouble = troubles.get(rule.name)
     return {
       name: rule.name,
-      meaning: trouble ? `${rule.meaning} (cannot look: ${trouble.message})` : rule.meaning,
+      meaning: rule.meaning,
+      ...(trouble === undefined ? {} : { trouble }),
       ...(nextAt === undefined ? {} : { nextAt }),
       ...(known?.paused ? { paused: known.paused } : {}),
       ...(last ? { last: { ...last, at: last.doneAt ?? last.takenAt } } : {}),

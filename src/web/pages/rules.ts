@@ -22,14 +22,15 @@ export function rulesSection(serving: Serving, csrf: string): Markup {
 }
 
 function ruleItem(rule: RuleView, now: number, csrf: string): Markup {
-  const { name, meaning, nextAt, paused, last } = rule
+  const { name, meaning, nextAt, paused, trouble, last } = rule
   return html`<li id="rule-${line(name)}">
     <div class="head">
       <h3>${line(name)}</h3>
-      ${paused ? badge('warn', 'paused') : ''}
+      ${paused ? badge('warn', 'paused') : ''} ${trouble ? badge('warn', 'cannot look') : ''}
       <p class="meta">${paused || nextAt === undefined ? '' : nextText(nextAt, now)}</p>
     </div>
     <p>${line(meaning)}</p>
+    ${trouble ? html`<p>${line(trouble.message)}, first ${relative(trouble.since, now)}</p>` : ''}
     ${paused ? pausedNote(name, paused, now, csrf) : ''} ${last ? lastText(last, now) : ''}
   </li>`
 }
