@@ -4,7 +4,8 @@ import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { createServer } from 'node:http'
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
 import { FactoryError } from '#src/errors.ts'
 import { callFactory } from '#src/web/client.ts'
@@ -120,6 +121,24 @@ test('what is no wish changes nothing', async () => {
   const chunked = { headers: { ...headers, 'transfer-encoding': 'chunked' }, body: 'x'.repeat(70_000) }
   expect(await bad(release, chunked)).toEqual([413, 'web-request-too-large'])
   expect(server.calls).toEqual([])
+})
+
+test('a wish may come without a body, and with one that does not announce its length', async () => {
+  await using server = await webServer()
+  const { hostname, port, host } = new URL(server.listening.url)
+  const head = ['Host: ' + host, `Authorization: Bearer ${server.token}`, 'Connection: close']
+  const socket = connect(Number(port), hostname)
+  // As `curl -X POST` sends it: neither a length nor pieces.
+  socket.write(['POST /api/rules/cron/resume HTTP/1.1', ...head, '', ''].join('\r\n'))
+  expect(await text(socket)).toMatch(/^HTTP\/1.1 200 /)
+  const pieces = { ...json({ why: 'a week on staging' }).headers, 'transfer-encoding': 'chunked' }
+  const body = '{"why":"a week on staging"}'
+  const path = '/api/releases/20261124.0/promote'
+  expect((await server.ask(path, { method: 'POST', headers: pieces, body })).status).toBe(200)
+  expect(server.calls).toEqual([
+    'resume cron token',
+    'promote 20261124.0 {"why":"a week on staging","by":"token"}',
+  ])
 })
 
 test('what came from a builder is told as JSON that no browser takes for a page', async () => {
