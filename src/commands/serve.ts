@@ -144,7 +144,7 @@ function taken(stateDirectory: string): FactoryError {
   return new FactoryError({
     code: 'factory-busy',
     message: `another factory command is at work on this configuration${pid === undefined ? '' : ` (process ${pid})`}`,
-    hint: 'Wait until it has ended, or end it: factory status',
+    hint: 'Wait until it has ended, or end it. What it does is shown by: factory status',
     class: 'user',
   })
 }

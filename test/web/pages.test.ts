@@ -237,6 +237,32 @@ test('a release is shown whole: why, steps, failures with what to do, images, co
   }
 })
 
+test('what was asked for by hand shows under the button until a release shows it', async () => {
+  await using server = await webServer()
+  const visitor = await session(server)
+  const note = async () => /<div\s+class="pressed[^]*?<\/div>/.exec((await visitor.look('/')).text)?.[0]
+  expect(await note()).toBeUndefined()
+  await visitor.send('/releases')
+  expect(await note()).toMatch(/data-awaited[^]*under way[^]*page asked for it/)
+  const { rules } = server.state
+  const tick = rules.get('hand')!.ticks.at(-1)!
+  Object.assign(tick, { outcome: 'failed', message: `the registry is gone ${hostile}` })
+  const failed = await note()
+  expect(failed).toMatch(/is-bad[^]*failed[^]*the registry is gone/)
+  expect(failed).not.toContain('data-awaited')
+  expect(failed).not.toContain('<img')
+  Object.assign(tick, { outcome: 'released' })
+  expect(await note()).toBeUndefined()
+})
+
+test('what is promoted is not offered to be ignored', async () => {
+  await using server = await webServer()
+  const visitor = await session(server)
+  expect((await visitor.look('/releases/20261124.0')).text).toContain('/ignore"')
+  await visitor.send('/releases/20261124.0/promote', {})
+  expect((await visitor.look('/releases/20261124.0')).text).not.toContain('/ignore"')
+})
+
 test('what is pressed is asked for in the name of who pressed, and the page that follows says so', async () => {
   await using server = await webServer()
   const visitor = await session(server)
