@@ -310,7 +310,9 @@ test('what cannot be done says why and what to do, and leads nowhere else', asyn
   expect(server.calls).toEqual([
     `promote 20261122.0 {"by":"page","why":"only x86_64 is needed","force":true}`,
   ])
-  const unknown = await visitor.send('/releases/nonesuch/ignore', {})
+  const ignored = await visitor.send('/releases/20261122.0/ignore', { why: '' })
+  expect(ignored.text).toMatch(/role="alert">[^]*to ignore a release needs a reason[^]*Fill in why/)
+  const unknown = await visitor.send('/releases/nonesuch/ignore', { why: 'old' })
   expect(unknown.text).toContain('there is no release nonesuch')
 })
 

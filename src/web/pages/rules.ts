@@ -67,6 +67,7 @@ export function lastText(last: NonNullable<RuleView['last']>, now: number): Mark
   return html`<p class="last">
     ${badge(outcomes[outcome ?? ''] ?? 'busy', (outcome ?? 'under way').replace('-', ' '))}
     ${release === undefined ? '' : html`<a href="${releaseAddress(release)}">${line(release)}</a>`}
-    ${relative(at, now)}: ${line(why)} ${message === undefined ? '' : html`<span class="said">– ${lines(message)}</span>`}
+    ${relative(at, now)}: ${line(why)}
+    ${message === undefined ? '' : html`<span class="said">– ${lines(message)}</span>`}
   </p>`
 }
