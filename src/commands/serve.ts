@@ -57,7 +57,7 @@ async function serve(configuration: Configuration, { engine, config, stop }: Sur
     screen.listen(event)
     events.tell(event)
   }
-  const log = (line: string) => process.stderr.write(`${new Date().toISOString()} ${line}\n`)
+  const log = (line: string) => process.stderr.write(`${new Date().toISOString().slice(0, 19)}Z ${line}\n`)
   if (engine.warning !== undefined) listener({ type: 'warning', at: Date.now(), message: engine.warning })
   const clouds = await openClouds(configuration)
   const registry = registryClient({ authFile: configuration.image.authFile })

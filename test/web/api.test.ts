@@ -217,6 +217,14 @@ test('a port that somebody has is said, and nothing of us stays', async () => {
   await expect(callFactory({ stateDirectory }, 'GET', '/')).rejects.toMatchObject({
     code: 'factory-not-serving',
   })
+  // Nobody has seen a token yet: the start that succeeds shows one.
+  const free = scriptedServing({ stateDirectory, serve: { host: '127.0.0.1', port: 0, hosts: [] } })
+  const first = await listen(free.serving)
+  expect(first.token).toMatch(/^[\w-]{43}$/)
+  await first.close()
+  const second = await listen(free.serving)
+  expect(second.token).toBeUndefined()
+  await second.close()
   await rm(stateDirectory, { recursive: true })
 })
 
