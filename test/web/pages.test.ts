@@ -251,6 +251,12 @@ test('what was asked for by hand shows under the button until a release shows it
   expect(failed).toMatch(/is-bad[^]*failed[^]*the registry is gone/)
   expect(failed).not.toContain('data-awaited')
   expect(failed).not.toContain('<img')
+  const newest = server.state.releases.at(-1)!
+  const { openedAt } = newest
+  newest.openedAt = tick.takenAt + 1
+  expect(await note()).toBeUndefined()
+  newest.openedAt = openedAt
+  expect(await note()).toBeDefined()
   Object.assign(tick, { outcome: 'released' })
   expect(await note()).toBeUndefined()
 })

@@ -27,6 +27,8 @@ export function pressForm(serving: Serving, csrf: string): Markup {
 function pressedNote(serving: Serving): Markup | string {
   const last = serving.rules().find(({ name }) => name === 'hand')?.last
   if (!last || last.outcome === 'released') return ''
+  const newest = serving.state().releases.at(-1)
+  if (newest && newest.openedAt >= last.at) return ''
   const isBad = last.outcome === 'failed'
   // The script of the page looks again soon while something is awaited: what fails before a release tells no event.
   return html`<div
