@@ -31,7 +31,10 @@ export function promote({ journal, require }: Chooser, name: string, choice: Cho
   return true
 }
 
-/** Points `promoted` at what it pointed to before; going back once more comes back. Returns the release. */
+/**
+ * Points `promoted` at what it pointed to before; going back once more comes back. Refuses what was ignored since: that
+ * is for `promote` with a reason. Returns the release.
+ */
 export function rollBack({ journal }: Chooser, choice: Choice): string {
   const state = journal.state()
   const { promoted, previous } = state.channels
@@ -45,7 +48,9 @@ export function rollBack({ journal }: Chooser, choice: Choice): string {
       class: 'user',
     })
   }
-  assertUsable(knownRelease(state, previous.release))
+  const release = knownRelease(state, previous.release)
+  assertUsable(release)
+  if (release.ignored) throw notPromotable(release.release, objectionOfIgnored(release.ignored))
   journal.append({
     type: 'channel-moved',
     channel: 'promoted',
@@ -87,7 +92,7 @@ export function pin({ journal }: Chooser, name: string, choice: Choice & { pinne
 
 /** What speaks against using a release, in words; undefined where nothing does. */
 export function objectionTo(release: ReleaseState, require: Requirement): string | undefined {
-  if (release.ignored) return `it is ignored${release.ignored.why ? ` ("${release.ignored.why}")` : ''}`
+  if (release.ignored) return objectionOfIgnored(release.ignored)
   const { promotable, missing } = judge(release, require)
   if (!promotable)
     return `it is not complete: ${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} missing`
@@ -95,6 +100,10 @@ export function objectionTo(release: ReleaseState, require: Requirement): string
   if (unverified.length === 0) return undefined
   const names = unverified.map(({ image }) => `${image.arch} in ${image.cloud}/${image.region}`)
   return `it is not verified: ${names.join(', ')}`
+}
+
+function objectionOfIgnored({ why }: { why?: string }): string {
+  return `it is ignored${why ? ` ("${why}")` : ''}`
 }
 
 /** Not even a reason makes an image of what is not there. */
@@ -112,16 +121,18 @@ function assertUsable(release: ReleaseState): void {
 }
 
 function assertForced({ release }: ReleaseState, objection: string, { force, why }: Choice): void {
-  if (!force) {
-    throw new FactoryError({
-      code: 'release-not-promotable',
-      message: `${release} is not promoted: ${objection}`,
-      hint: `Look at it with: factory status ${release}  To promote it all the same: factory promote ${release} --force --why "…"`,
-      class: 'user',
-    })
-  }
+  if (!force) throw notPromotable(release, objection)
   if (why === undefined)
     throw withoutReason(`promoting ${release} (${objection})`, `factory promote ${release} --force --why "…"`)
+}
+
+function notPromotable(release: string, objection: string): FactoryError {
+  return new FactoryError({
+    code: 'release-not-promotable',
+    message: `${release} is not promoted: ${objection}`,
+    hint: `Look at it with: factory status ${release}  To promote it all the same: factory promote ${release} --force --why "…"`,
+    class: 'user',
+  })
 }
 
 function stillOpen({ release }: ReleaseState): FactoryError {

@@ -83,7 +83,7 @@ describe('factory serve', () => {
     expect(asked.exitCode, asked.stderr).toBe(1)
     expect(asked.stderr).toContain('127.0.0.1:1')
     const rules = (await (await served.get('/api/rules')).json()) as { name: string }[]
-    expect(rules).toEqual([])
+    expect(rules).toMatchObject([{ name: 'hand', last: { outcome: 'failed' } }])
     using journal = readJournal(join(workspace.directory, '.factory'))
     expect(journal.state().rules.get('hand')?.ticks).toMatchObject([{ outcome: 'failed' }])
   })

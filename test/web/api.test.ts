@@ -4,7 +4,8 @@ import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { createServer } from 'node:http'
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
 import { FactoryError } from '#src/errors.ts'
 import { callFactory } from '#src/web/client.ts'
@@ -122,6 +123,24 @@ test('what is no wish changes nothing', async () => {
   expect(server.calls).toEqual([])
 })
 
+test('a wish may come without a body, and with one that does not announce its length', async () => {
+  await using server = await webServer()
+  const { hostname, port, host } = new URL(server.listening.url)
+  const head = ['Host: ' + host, `Authorization: Bearer ${server.token}`, 'Connection: close']
+  const socket = connect(Number(port), hostname)
+  // As `curl -X POST` sends it: neither a length nor pieces.
+  socket.write(['POST /api/rules/cron/resume HTTP/1.1', ...head, '', ''].join('\r\n'))
+  expect(await text(socket)).toMatch(/^HTTP\/1.1 200 /)
+  const pieces = { ...json({ why: 'a week on staging' }).headers, 'transfer-encoding': 'chunked' }
+  const body = '{"why":"a week on staging"}'
+  const path = '/api/releases/20261124.0/promote'
+  expect((await server.ask(path, { method: 'POST', headers: pieces, body })).status).toBe(200)
+  expect(server.calls).toEqual([
+    'resume cron token',
+    'promote 20261124.0 {"why":"a week on staging","by":"token"}',
+  ])
+})
+
 test('what came from a builder is told as JSON that no browser takes for a page', async () => {
   await using server = await webServer()
   for (const path of [
@@ -198,6 +217,14 @@ test('a port that somebody has is said, and nothing of us stays', async () => {
   await expect(callFactory({ stateDirectory }, 'GET', '/')).rejects.toMatchObject({
     code: 'factory-not-serving',
   })
+  // Nobody has seen a token yet: the start that succeeds shows one.
+  const free = scriptedServing({ stateDirectory, serve: { host: '127.0.0.1', port: 0, hosts: [] } })
+  const first = await listen(free.serving)
+  expect(first.token).toMatch(/^[\w-]{43}$/)
+  await first.close()
+  const second = await listen(free.serving)
+  expect(second.token).toBeUndefined()
+  await second.close()
   await rm(stateDirectory, { recursive: true })
 })
 
