@@ -35,7 +35,7 @@ export async function gcCommand(options: {
   const found = options.remove
     ? await asEngine(stateDirectory, {
         here: async ({ journal }) => await collect(journal),
-        there: { path: '/api/gc', body: { limit: options.limit } },
+        there: { path: '/api/gc', body: { limit: options.limit }, answerMs: limitMs },
       })
     : await looking(stateDirectory, collect)
   if (options.json) process.stdout.write(`${JSON.stringify(found, undefined, 2)}\n`)
@@ -72,7 +72,8 @@ function tell(
   if (collected.length === 0) process.stderr.write('Nothing is superfluous.\n')
   if (collected.filter(({ action }) => action !== 'left').length === limit)
     process.stderr.write(`That is the limit of ${limit} a run; the next run goes on, or say --limit N.\n`)
-  if (shown.some(({ action }) => action === 'would be removed')) process.stderr.write(spelled('Remove it with: factory gc --delete\n'))
+  if (shown.some(({ action }) => action === 'would be removed'))
+    process.stderr.write(spelled('Remove it with: factory gc --delete\n'))
   const failures = collected.flatMap(({ error, where, name }) =>
     error ? [{ cloud: `${name} in ${where}`, error }] : [],
   )

@@ -31,8 +31,11 @@ export function promote({ journal, require }: Chooser, name: string, choice: Cho
   return true
 }
 
-/** Points `promoted` at what it pointed to before; going back once more comes back. Returns the release. */
-export function rollBack({ journal }: Chooser, choice: Choice): string {
+/**
+ * Points `promoted` at what it pointed to before; going back once more comes back. Refuses one that was ignored since.
+ * Returns the release.
+ */
+export function rollBack({ journal, require }: Chooser, choice: Choice): string {
   const state = journal.state()
   const { promoted, previous } = state.channels
   if (!promoted || !previous) {
@@ -45,7 +48,9 @@ export function rollBack({ journal }: Chooser, choice: Choice): string {
       class: 'user',
     })
   }
-  assertUsable(knownRelease(state, previous.release))
+  const release = knownRelease(state, previous.release)
+  assertUsable(release)
+  if (release.ignored) throw notPromotable(release.release, objectionTo(release, require) ?? '')
   journal.append({
     type: 'channel-moved',
     channel: 'promoted',
@@ -112,16 +117,18 @@ function assertUsable(release: ReleaseState): void {
 }
 
 function assertForced({ release }: ReleaseState, objection: string, { force, why }: Choice): void {
-  if (!force) {
-    throw new FactoryError({
-      code: 'release-not-promotable',
-      message: `${release} is not promoted: ${objection}`,
-      hint: `Look at it with: factory status ${release}  To promote it all the same: factory promote ${release} --force --why "…"`,
-      class: 'user',
-    })
-  }
+  if (!force) throw notPromotable(release, objection)
   if (why === undefined)
     throw withoutReason(`promoting ${release} (${objection})`, `factory promote ${release} --force --why "…"`)
+}
+
+function notPromotable(release: string, objection: string): FactoryError {
+  return new FactoryError({
+    code: 'release-not-promotable',
+    message: `${release} is not promoted: ${objection}`,
+    hint: `Look at it with: factory status ${release}  To promote it all the same: factory promote ${release} --force --why "…"`,
+    class: 'user',
+  })
 }
 
 function stillOpen({ release }: ReleaseState): FactoryError {

@@ -1,4 +1,8 @@
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { execa } from 'execa'
@@ -18,6 +22,32 @@ builders: { x86_64: [hypervisor] }
 publish: [{ to: hypervisor }]
 serve: { listen: "127.0.0.1:0" }
 `
+
+/** A receiver that answers only when it is let: `reached` resolves with its first request. */
+async function slowReceiver() {
+  const { promise: reached, resolve } = Promise.withResolvers<void>()
+  const answers: (() => void)[] = []
+  const server = createServer((request, response) => {
+    request.resume().on('end', () => {
+      answers.push(() => void response.writeHead(200).end())
+      resolve()
+    })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  let isOpen = true
+  server.on('connection', (socket) => socket.on('close', () => (isOpen = false)))
+  return {
+    port: (server.address() as AddressInfo).port,
+    reached,
+    isOpen: () => isOpen,
+    answer: () => answers.forEach((answer) => answer()),
+    async [Symbol.asyncDispose]() {
+      server.close()
+      server.closeAllConnections()
+      await once(server, 'close')
+    },
+  }
+}
 
 async function afterReleases(more = '', ...names: string[]): Promise<Workspace> {
   const workspace = await makeWorkspace({ 'factory.yaml': configuration + more })
@@ -83,6 +113,43 @@ describe('factory serve', () => {
     expect(await served.child).toMatchObject({ exitCode: 0 })
     using journal = readJournal(join(workspace.directory, '.factory'))
     expect(journal.state().channels.promoted).toMatchObject({ release: '20261101.1', why: 'tested' })
+  })
+
+  test('waits a moment for a message that is on its way when it is told to stop', async () => {
+    await using receiver = await slowReceiver()
+    await using workspace = await afterReleases(
+      'notify: [{ kind: webhook, urlFile: webhook-url }]\n',
+      '20261101.1',
+    )
+    await workspace.write('webhook-url', `http://127.0.0.1:${receiver.port}/\n`)
+    await using served = await serving(workspace)
+    await factory(workspace, 'promote', '20261101.1')
+    await receiver.reached
+    served.child.kill('SIGTERM')
+    // Long enough for one that does not wait to be gone.
+    await Promise.race([served.child, delay(500)])
+    expect(receiver.isOpen()).toBe(true)
+    receiver.answer()
+    expect(await served.child).toMatchObject({ exitCode: 0 })
+    expect(served.said.filter((line) => line.includes('could not be told'))).toEqual([])
+  })
+
+  test('ends when it is told to stop although a release is under way, which the next start finishes', async () => {
+    await using registry = await slowReceiver()
+    await using workspace = await afterReleases()
+    const written = await readFile(join(workspace.directory, 'factory.yaml'), 'utf8')
+    await workspace.write('factory.yaml', written.replaceAll('127.0.0.1:1/', `127.0.0.1:${registry.port}/`))
+    await using served = await serving(workspace)
+    const headers = { authorization: `Bearer ${served.token}` }
+    const asked = await fetch(new URL('/api/releases', served.url), { method: 'POST', headers })
+    expect(asked.status).toBe(202)
+    await registry.reached
+    served.child.kill('SIGTERM')
+    expect(await served.child).toMatchObject({ exitCode: 0 })
+    expect(served.said.at(-1)).toContain('stopped')
+    using journal = readJournal(join(workspace.directory, '.factory'))
+    expect(journal.state().rules.get('hand')?.ticks).toMatchObject([{ why: 'token asked for it' }])
+    expect(journal.state().rules.get('hand')?.ticks[0]).not.toHaveProperty('outcome')
   })
 
   test('is one for a state directory', async () => {

@@ -243,4 +243,15 @@ describe('factory gc', () => {
       /removed by factory gc/,
     )
   })
+
+  test('is not taken for "nothing changed": images of the newest release that were removed are made again', async () => {
+    await using factory = await scriptedFactory()
+    const [one] = (await releases(factory, 1)) as [string]
+    ignore(chooser(factory), one, { by, why: 'broken' })
+    await collect(factory, { limit: 1 })
+    const { release, outcome, state } = resultOf(await factory.release())
+    expect(release).not.toBe(one)
+    expect(outcome).toBe('done')
+    expect(state.images).toHaveLength(4)
+  })
 })
