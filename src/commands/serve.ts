@@ -38,7 +38,8 @@ export async function serveCommand(options: { config: string | undefined }): Pro
   using stopping = untilTold()
   const surroundings = { engine, config: options.config, stop: stopping.signal }
   const exitCode = await serve(configuration, surroundings).then(() => 0, tellFailure)
-  // What is being made ends here, as if it was killed: a release that finds its journal closed gives up its machines.
+  // What is under way is cut off as by a kill, and gone on with by the next start. Also after a failure: a release that
+  // finds its journal closed gives up its machines.
   engine[Symbol.dispose]()
   process.exit(exitCode)
 }

@@ -23,14 +23,13 @@ publish: [{ to: hypervisor }]
 serve: { listen: "127.0.0.1:0" }
 `
 
-/** A receiver that answers only when it is let: `reached` resolves with its first request. */
+/** A receiver that answers only when it is let. */
 async function slowReceiver() {
-  const { promise: reached, resolve } = Promise.withResolvers<void>()
   const answers: (() => void)[] = []
   const server = createServer((request, response) => {
     request.resume().on('end', () => {
       answers.push(() => void response.writeHead(200).end())
-      resolve()
+      server.emit('asked')
     })
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -38,9 +37,14 @@ async function slowReceiver() {
   server.on('connection', (socket) => socket.on('close', () => (isOpen = false)))
   return {
     port: (server.address() as AddressInfo).port,
-    reached,
+    asked: () => answers.length,
+    async untilAsked(times: number) {
+      while (answers.length < times) await once(server, 'asked')
+    },
     isOpen: () => isOpen,
-    answer: () => answers.forEach((answer) => answer()),
+    answer() {
+      for (const answer of answers) answer()
+    },
     async [Symbol.asyncDispose]() {
       server.close()
       server.closeAllConnections()
@@ -124,7 +128,7 @@ describe('factory serve', () => {
     await workspace.write('webhook-url', `http://127.0.0.1:${receiver.port}/\n`)
     await using served = await serving(workspace)
     await factory(workspace, 'promote', '20261101.1')
-    await receiver.reached
+    await receiver.untilAsked(1)
     served.child.kill('SIGTERM')
     // Long enough for one that does not wait to be gone.
     await Promise.race([served.child, delay(500)])
@@ -141,15 +145,34 @@ describe('factory serve', () => {
     await workspace.write('factory.yaml', written.replaceAll('127.0.0.1:1/', `127.0.0.1:${registry.port}/`))
     await using served = await serving(workspace)
     const headers = { authorization: `Bearer ${served.token}` }
+    // The first ones are those of doctor.
+    await registry.untilAsked(2)
+    const before = registry.asked()
     const asked = await fetch(new URL('/api/releases', served.url), { method: 'POST', headers })
     expect(asked.status).toBe(202)
-    await registry.reached
+    await registry.untilAsked(before + 1)
     served.child.kill('SIGTERM')
     expect(await served.child).toMatchObject({ exitCode: 0 })
     expect(served.said.at(-1)).toContain('stopped')
     using journal = readJournal(join(workspace.directory, '.factory'))
     expect(journal.state().rules.get('hand')?.ticks).toMatchObject([{ why: 'token asked for it' }])
     expect(journal.state().rules.get('hand')?.ticks[0]).not.toHaveProperty('outcome')
+  })
+
+  test('ends when it fails, too, and does not go on with a release whose journal is closed', async () => {
+    await using registry = await slowReceiver()
+    await using workspace = await afterReleases()
+    const written = await readFile(join(workspace.directory, 'factory.yaml'), 'utf8')
+    const taken = written.replace('127.0.0.1:0', `127.0.0.1:${registry.port}`)
+    await workspace.write('factory.yaml', taken.replaceAll('127.0.0.1:1/', `127.0.0.1:${registry.port}/`))
+    {
+      using journal = openJournal(join(workspace.directory, '.factory'))
+      const wish = { by: 'somebody' }
+      journal.append({ type: 'tick-taken', rule: 'hand', tick: 'one', why: 'asked for', wish })
+    }
+    const { exitCode, stderr } = await factory(workspace, 'serve')
+    expect(exitCode).toBe(2)
+    expect(stderr).toContain('[web-address-taken]')
   })
 
   test('is one for a state directory', async () => {
