@@ -10,7 +10,7 @@ import type { Choice, Serving } from './types.ts'
 
 /** Nothing that is asked for here is longer. */
 export const requestBytes = 64 * 1024
-const requestMs = 10_000
+export const requestMs = 10_000
 const longestReason = 1_000
 
 const by = z.string().trim().min(1).max(100).optional()

@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
-import { api, requestBytes } from './api.ts'
+import { api, requestBytes, requestMs } from './api.ts'
+import { limitedBody } from './body.ts'
 import type { WebEnvironment } from './environment.ts'
 import { events } from './events.ts'
 import { authenticated, headers, sameSite } from './guard.ts'
@@ -8,7 +8,7 @@ import { health } from './health.ts'
 import { login } from './login.ts'
 import { metrics } from './metrics.ts'
 import { pages } from './pages/index.ts'
-import { notFound, refuse, tooLarge } from './refusals.ts'
+import { notFound, refuse } from './refusals.ts'
 import { streams } from './streams.ts'
 import type { Access } from './tokens.ts'
 import type { Serving } from './types.ts'
@@ -36,14 +36,7 @@ export function createApp(serving: Serving, options: AppOptions): Hono<WebEnviro
   app.route('/', webhooks(serving, { secret: webhookSecret, bodyMs }))
   app.route('/', health(serving))
   app.use(sameSite(serving.configuration.serve))
-  app.use(
-    bodyLimit({
-      maxSize: requestBytes,
-      onError: () => {
-        throw tooLarge(requestBytes)
-      },
-    }),
-  )
+  app.use(limitedBody(requestBytes, requestMs))
   app.use(authenticated(access))
   app.route('/', pages(serving))
   app.route('/', login(access, serving.configuration.serve))

@@ -1,5 +1,6 @@
-import type { Context } from 'hono'
+import type { Context, MiddlewareHandler } from 'hono'
 import { FactoryError } from '#src/errors.ts'
+import type { WebEnvironment } from './environment.ts'
 import { invalid, tooLarge } from './refusals.ts'
 
 /**
@@ -28,6 +29,23 @@ export async function readBody(request: Request, limitBytes: number, limitMs: nu
     }
   } finally {
     clearTimeout(deadline)
+  }
+}
+
+/**
+ * Lets no larger body through than that, whether its length is announced or not. One that is not announced is read here and
+ * handed on; hono's own limit makes a Request of a Request for that, which is not of Node's class here.
+ */
+export function limitedBody(limitBytes: number, limitMs: number): MiddlewareHandler<WebEnvironment> {
+  return async ({ req }, next) => {
+    const { raw, method } = req
+    const isAnnounced = raw.headers.has('content-length') && !raw.headers.has('transfer-encoding')
+    if (isAnnounced && Number(raw.headers.get('content-length')) > limitBytes) throw tooLarge(limitBytes)
+    if (!isAnnounced && method !== 'GET' && method !== 'HEAD') {
+      const body = new Uint8Array(await readBody(raw, limitBytes, limitMs))
+      req.raw = new Request(raw.url, { method, headers: raw.headers, body })
+    }
+    return next()
   }
 }
 

@@ -4,7 +4,8 @@ import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { createServer } from 'node:http'
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
 import { FactoryError } from '#src/errors.ts'
 import { callFactory } from '#src/web/client.ts'
@@ -120,6 +121,25 @@ test('what is no wish changes nothing', async () => {
   const chunked = { headers: { ...headers, 'transfer-encoding': 'chunked' }, body: 'x'.repeat(70_000) }
   expect(await bad(release, chunked)).toEqual([413, 'web-request-too-large'])
   expect(server.calls).toEqual([])
+})
+
+test('a body need not say its length, nor be there at all, as curl -X POST sends it', async () => {
+  await using server = await webServer()
+  const headers = { 'content-type': 'application/json', 'transfer-encoding': 'chunked' }
+  const said = await server.ask('/api/releases', { method: 'POST', headers, body: '{"force":true}' })
+  expect(said.status, said.text).toBe(202)
+  const socket = connect(Number(new URL(server.listening.url).port), '127.0.0.1')
+  const lines = [
+    'POST /api/releases HTTP/1.1',
+    `Host: ${server.host}`,
+    `Authorization: Bearer ${server.token}`,
+  ]
+  socket.write(`${[...lines, 'Connection: close'].join('\r\n')}\r\n\r\n`)
+  expect(await text(socket)).toContain('HTTP/1.1 202 ')
+  expect(server.calls).toEqual([
+    expect.stringContaining('"force":true'),
+    expect.not.stringContaining('"force"'),
+  ])
 })
 
 test('what came from a builder is told as JSON that no browser takes for a page', async () => {
