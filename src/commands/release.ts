@@ -147,6 +147,10 @@ async function asWisher(
     throw error
   }
   const screen = screenFor(options)
+  if (options.keepBuilders) {
+    const message = 'factory serve makes the release, and keeps no builders: --keep-builders does nothing'
+    screen.listen({ type: 'warning', at: Date.now(), message })
+  }
   using watching = whileWatching(() => true)
   const done = await watchTick(stateDirectory, tick, screen.listen, watching.signal).catch(
     async (error: unknown) => {
