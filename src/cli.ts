@@ -6,9 +6,8 @@ import { lookingCommands } from '#src/command-line/looking.ts'
 import { preparingCommands } from '#src/command-line/preparing.ts'
 import { releasingCommands } from '#src/command-line/releasing.ts'
 import { servingCommands } from '#src/command-line/serving.ts'
-import { errorText } from '#src/commands/error-text.ts'
+import { tellFailure } from '#src/commands/error-text.ts'
 import { programName, rememberCall } from '#src/commands/spelling.ts'
-import { asFactoryError } from '#src/errors.ts'
 
 /** Runs one command line (without `node factory`) and returns the exit code; prints results on stdout, errors on stderr. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -21,10 +20,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     return line.exitCode
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-    const failure = asFactoryError(error)
-    process.stderr.write(errorText(failure))
-    if (failure.class === 'interrupted') return 130
-    return failure.class === 'user' ? 2 : 1
+    return tellFailure(error)
   }
 }
 

@@ -8,8 +8,6 @@ export function servingCommands(program: Command, line: CommandLine): void {
     .description('release by the rules of `rebuild:`, and show everything on a page')
     .action(async () => {
       const { serveCommand } = await import('#src/commands/serve.ts')
-      line.exitCode = await serveCommand({ config: line.config() })
-      // What is under way is cut off as by a kill, and gone on with by the next start.
-      process.exit(line.exitCode)
+      await serveCommand({ config: line.config() })
     })
 }

@@ -1,7 +1,8 @@
-import { hostname, userInfo } from 'node:os'
+import { hostname } from 'node:os'
 import { FactoryError } from '#src/errors.ts'
 import { type Engine, enterEngine } from '#src/journal/engine.ts'
 import { readJournal } from '#src/journal/journal.ts'
+import { userName } from '#src/user-name.ts'
 import { otherFactory } from './other-factory.ts'
 
 /**
@@ -10,7 +11,10 @@ import { otherFactory } from './other-factory.ts'
  */
 export async function asEngine<T>(
   stateDirectory: string,
-  { here, there }: { here: (engine: Engine) => Promise<T>; there: { path: string; body: object } },
+  {
+    here,
+    there,
+  }: { here: (engine: Engine) => Promise<T>; there: { path: string; body: object; answerMs?: number } },
 ): Promise<T> {
   const entered = enterEngine(stateDirectory)
   if ('engine' in entered) {
@@ -20,7 +24,7 @@ export async function asEngine<T>(
   }
   const { callFactory } = await import('#src/web/client.ts')
   try {
-    return (await callFactory({ stateDirectory }, 'POST', there.path, there.body)) as T
+    return (await callFactory({ stateDirectory }, 'POST', there.path, there.body, there.answerMs)) as T
   } catch (error) {
     if (error instanceof FactoryError && error.code === 'factory-not-serving') throw busy(stateDirectory)
     throw error
@@ -29,7 +33,7 @@ export async function asEngine<T>(
 
 /** Who says something: `user@host`. */
 export function whoAmI(): string {
-  return `${userInfo().username}@${hostname()}`
+  return `${userName()}@${hostname()}`
 }
 
 function busy(stateDirectory: string): FactoryError {

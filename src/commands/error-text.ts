@@ -1,5 +1,13 @@
-import type { FactoryError } from '#src/errors.ts'
+import { type FactoryError, asFactoryError } from '#src/errors.ts'
 import { spelled } from './spelling.ts'
+
+/** Tells a failure on stderr, and returns the exit code that goes with it. */
+export function tellFailure(caught: unknown): number {
+  const failure = asFactoryError(caught)
+  process.stderr.write(errorText(failure))
+  if (failure.class === 'interrupted') return 130
+  return failure.class === 'user' ? 2 : 1
+}
 
 /** A failure as a person reads it: what and where, then the next thing to type. */
 export function errorText(error: FactoryError): string {

@@ -30,12 +30,12 @@ export async function gcCommand(options: {
   const store = openStore(stateDirectory)
   const ctx = commandContext(AbortSignal.timeout(limitMs))
   const wanted = { retention, require, limit: options.limit, dryRun: !options.remove }
-  const collect = async (journal: Pick<Journal, 'append' | 'state'>) =>
+  const collect = async (journal: Pick<Journal, 'append' | 'appendAll' | 'state'>) =>
     await collectGarbage({ journal, clouds, store }, wanted, ctx)
   const found = options.remove
     ? await asEngine(stateDirectory, {
         here: async ({ journal }) => await collect(journal),
-        there: { path: '/api/gc', body: { limit: options.limit } },
+        there: { path: '/api/gc', body: { limit: options.limit }, answerMs: limitMs },
       })
     : await looking(stateDirectory, collect)
   if (options.json) process.stdout.write(`${JSON.stringify(found, undefined, 2)}\n`)
@@ -45,13 +45,13 @@ export async function gcCommand(options: {
 
 async function looking<T>(
   stateDirectory: string,
-  collect: (journal: Pick<Journal, 'append' | 'state'>) => Promise<T>,
+  collect: (journal: Pick<Journal, 'append' | 'appendAll' | 'state'>) => Promise<T>,
 ): Promise<T> {
   using journal = readJournal(stateDirectory)
   const append = (): never => {
     throw new FactoryError({ code: 'dry-run-writes', message: 'a dry run was about to write', class: 'bug' })
   }
-  return await collect({ state: journal.state, append })
+  return await collect({ state: journal.state, append, appendAll: append })
 }
 
 function tell(
@@ -70,9 +70,10 @@ function tell(
   if (rows.length > 0) process.stdout.write(table(['RELEASE', 'ARCH', 'WHERE', 'NAME', '', ''], rows))
   for (const { release, why } of kept) process.stderr.write(`Kept: ${release} (${why})\n`)
   if (collected.length === 0) process.stderr.write('Nothing is superfluous.\n')
-  if (collected.length === limit)
+  if (collected.filter(({ action }) => action !== 'left').length === limit)
     process.stderr.write(`That is the limit of ${limit} a run; the next run goes on, or say --limit N.\n`)
-  if (!remove && shown.length > 0) process.stderr.write(spelled('Remove it with: factory gc --delete\n'))
+  if (shown.some(({ action }) => action === 'would be removed'))
+    process.stderr.write(spelled('Remove it with: factory gc --delete\n'))
   const failures = collected.flatMap(({ error, where, name }) =>
     error ? [{ cloud: `${name} in ${where}`, error }] : [],
   )

@@ -1,5 +1,6 @@
 import { FactoryError } from '#src/errors.ts'
 import type { Listener } from '#src/events.ts'
+import { engineAtWork } from '#src/journal/engine.ts'
 import { readJournal } from '#src/journal/journal.ts'
 import type { Tick } from '#src/journal/rules.ts'
 import { viewRelease } from '#src/release/view.ts'
@@ -59,6 +60,7 @@ export async function watchTick(
     }
   }
   const viewing = view().catch(() => undefined)
+  let isTold = false
   try {
     for (;;) {
       const found = journal
@@ -66,6 +68,11 @@ export async function watchTick(
         .rules.get('hand')
         ?.ticks.find((one) => one.tick === tick)
       if (found?.outcome !== undefined) return found
+      if (!isTold && !engineAtWork(stateDirectory)) {
+        isTold = true
+        const message = 'factory serve has ended, and makes the release when it is started again'
+        listener({ type: 'warning', at: Date.now(), message, hint: 'Ctrl-C ends only the watching.' })
+      }
       await sleep(lookEveryMs, signal)
     }
   } finally {

@@ -5,7 +5,7 @@ import { loadConfiguration } from '#src/config/load.ts'
 import type { Configuration } from '#src/config/types.ts'
 import { FactoryError } from '#src/errors.ts'
 import type { Listener, ReleaseOutcome } from '#src/events.ts'
-import { type Engine, engineAtWork, enterEngine } from '#src/journal/engine.ts'
+import { type Engine, aliveMs, engineAtWork, enterEngine } from '#src/journal/engine.ts'
 import { readJournal } from '#src/journal/journal.ts'
 import type { FactoryState } from '#src/journal/replay.ts'
 import { registryClient } from '#src/registry/client.ts'
@@ -60,7 +60,9 @@ export async function releaseCommand(options: ReleaseCommandOptions): Promise<nu
   if (options.remote !== undefined) return await askThere(options.remote, options)
   const configuration = await loadConfiguration(options.config, process.cwd())
   const { stateDirectory } = configuration
-  const served = engineAtWork(stateDirectory) && (await asWisher(configuration, options))
+  const atWork = engineAtWork(stateDirectory)
+  const isGonePast = options.takeOver === true && (atWork?.silentMs ?? 0) > aliveMs
+  const served = atWork && !isGonePast ? await asWisher(configuration, options) : undefined
   if (served !== undefined) return served
   const clouds = await openClouds(configuration)
   const registry = registryClient({ authFile: configuration.image.authFile })
@@ -145,6 +147,10 @@ async function asWisher(
     throw error
   }
   const screen = screenFor(options)
+  if (options.keepBuilders) {
+    const message = 'factory serve makes the release, and keeps no builders: --keep-builders does nothing'
+    screen.listen({ type: 'warning', at: Date.now(), message })
+  }
   using watching = whileWatching(() => true)
   const done = await watchTick(stateDirectory, tick, screen.listen, watching.signal).catch(
     async (error: unknown) => {
@@ -155,6 +161,7 @@ async function asWisher(
   if (done.outcome === 'nothing-changed') {
     const { release = '', message: why = '' } = done
     screen.listen({ type: 'nothing-changed', at: Date.now(), key: '', release, why })
+    await screen.close()
     return 0
   }
   await screen.close()

@@ -15,6 +15,7 @@ import { linesScreen } from '#src/ui/lines.ts'
 import { eventHistory } from '#src/web/history.ts'
 import { type Listening, listen } from '#src/web/listen.ts'
 import { commandContext, openClouds } from './clouds.ts'
+import { tellFailure } from './error-text.ts'
 import { type Found, findAll } from './findings.ts'
 import { otherFactory } from './other-factory.ts'
 import { untilTold } from './serve/stopping.ts'
@@ -25,18 +26,22 @@ import { openWorkshop } from './serve/workshop.ts'
 
 /**
  * Runs releases by rule and shows them, until it is told to stop: then builders go on by themselves, and the next start
- * goes on with their release. Returns the exit code.
+ * goes on with their release. Ends the process.
  */
-export async function serveCommand(options: { config: string | undefined }): Promise<number> {
+export async function serveCommand(options: { config: string | undefined }): Promise<never> {
   const configuration = await loadConfiguration(options.config, process.cwd(), process.env, {
     fromGit: true,
   })
   const entered = enterEngine(configuration.stateDirectory)
   if (!('engine' in entered)) throw taken(configuration.stateDirectory)
-  using engine = entered.engine
+  const { engine } = entered
   using stopping = untilTold()
-  await serve(configuration, { engine, config: options.config, stop: stopping.signal })
-  return 0
+  const surroundings = { engine, config: options.config, stop: stopping.signal }
+  const exitCode = await serve(configuration, surroundings).then(() => 0, tellFailure)
+  // What is under way is cut off as by a kill, and gone on with by the next start. Also after a failure: a release that
+  // finds its journal closed gives up its machines.
+  engine[Symbol.dispose]()
+  process.exit(exitCode)
 }
 
 /** For messages that are on their way when we are told to stop. */
@@ -88,12 +93,15 @@ async function serve(configuration: Configuration, { engine, config, stop }: Sur
   })
   await using listening = await listen(serving)
   tellWhere(listening)
-  const told = { ...stoppable, pageUrl: listening.url, name: owner }
+  // Not bound to being told to stop: what is on its way then still goes out.
+  const silence = new AbortController()
+  const told = { ...commandContext(silence.signal), log, pageUrl: listening.url, name: owner }
   const notifier = createNotifier(configuration.notify, told)
   const upkeep = lookAfter({
     clouds,
     owner,
     ctx: stoppable,
+    assertCurrent: journal.assertCurrent,
     notifier,
     listener,
     busy: workshop.busy,
@@ -103,7 +111,8 @@ async function serve(configuration: Configuration, { engine, config, stop }: Sur
   })
   const telling = tellOf(journal, { stateDirectory, notifier, signal: stop }, stoppable.sleep)
   await untilStopped(stop, [running.ended, upkeep, telling])
-  await Promise.race([notifier.settled(), sleep(lastWordsMs, new AbortController().signal)])
+  await Promise.race([notifier.settled(), sleep(lastWordsMs, silence.signal)])
+  silence.abort()
   tellLeft(engine, log)
 }
 

@@ -6,6 +6,7 @@ import { asFactoryError } from '#src/errors.ts'
 import type { ErrorFacts } from '#src/events.ts'
 import type { Journal } from '#src/journal/journal.ts'
 import type { JournalRecord } from '#src/journal/records.ts'
+import { adoptChannels } from './adopt-channels.ts'
 import { errorFacts } from './step.ts'
 
 /** What was taken into the journal, and what could not be. */
@@ -23,7 +24,7 @@ type WithOrigin = Image & { origin: ImageOrigin }
 
 /**
  * Rebuilds what the clouds can tell when the state directory is lost: releases with their images, so that nothing is
- * built or published a second time, and machines, so that they are given back. What they cannot tell (logs, local
+ * built or published a second time, what people chose of them, and machines, so that they are given back. What they cannot tell (logs, local
  * artifacts, boot checks) is made again when it is needed.
  */
 export async function adopt(
@@ -33,12 +34,14 @@ export async function adopt(
   ctx: Context,
 ): Promise<Adopted> {
   const adopted: Adopted = { releases: [], machines: [], skipped: [], failures: [] }
+  const failed = (cloud: string, error: unknown) =>
+    void adopted.failures.push({ cloud, error: errorFacts(asFactoryError(error), (text) => text) })
   const images: WithOrigin[] = []
   for (const cloud of clouds.values()) {
     const ask = async (find: () => Promise<void>) => {
       await find().catch((error: unknown) => {
         ctx.signal.throwIfAborted()
-        adopted.failures.push({ cloud: cloud.name, error: errorFacts(asFactoryError(error), (text) => text) })
+        failed(cloud.name, error)
       })
     }
     await ask(async () => {
@@ -61,6 +64,7 @@ export async function adopt(
     const taken = takeRelease(journal, configuration, release, own)
     if (taken.length > 0) adopted.releases.push({ release, images: taken })
   }
+  if (adopted.releases.length > 0) await adoptChannels(journal, clouds, ctx, failed)
   return adopted
 }
 

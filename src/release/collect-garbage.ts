@@ -31,13 +31,13 @@ export interface Garbage {
 export interface GarbageOptions {
   retention: Retention
   require: Requirement
-  /** Images and artifacts together. */
+  /** Images and artifacts together; what is left because it is in use does not count. */
   limit: number
   dryRun: boolean
 }
 
 type Parts = {
-  journal: Pick<Journal, 'append' | 'state'>
+  journal: Pick<Journal, 'append' | 'appendAll' | 'state'>
   clouds: ReadonlyMap<string, Cloud>
   store: ArtifactStore
 }
@@ -45,27 +45,31 @@ type Parts = {
 /**
  * Removes what no rule keeps, from every cloud and the local store, the oldest first and at most `limit` things: a bad rule
  * costs a few images and not all. The journal says so before and after, so a run that was cut off is finished by the next.
- * What a machine uses is left; one thing that fails does not stop the others.
+ * What a machine uses is left, and so is what somebody chose meanwhile; one thing that fails does not stop the others.
  */
 export async function collectGarbage(
   { journal, clouds, store }: Parts,
   { retention, require, limit, dryRun }: GarbageOptions,
   ctx: Context,
 ): Promise<Garbage> {
-  const found = superfluous(journal.state(), retention, { require, now: ctx.now() })
-  const images = found.images.slice(0, limit)
-  const artifacts = found.artifacts.slice(0, limit - images.length)
+  const look = () => superfluous(journal.state(), retention, { require, now: ctx.now() })
+  const found = look()
   const collected: Collected[] = []
-  for (const { release, image, why } of images) {
-    const thing = thingOf(release, image, why)
-    const step = async () => await removeImage({ journal, clouds }, { release, image, why }, dryRun, ctx)
-    collected.push(await attempt(thing, step, ctx))
+  const isFull = () => collected.filter(({ action }) => action !== 'left').length >= limit
+  for (const { release, image, why } of found.images) {
+    if (isFull()) break
+    const isStillOver = () => look().images.some((one) => isSameImage(one.image, image))
+    const removal = { release, image, why, isStillOver }
+    const step = async () => await removeImage({ journal, clouds }, removal, dryRun, ctx)
+    collected.push(await attempt(thingOf(release, image, why), step, ctx))
   }
-  for (const { release, artifact, why } of artifacts) {
+  for (const { release, artifact, why } of found.artifacts) {
+    if (isFull()) break
     const { arch, sha256 } = artifact
     const thing = { what: 'artifact', release, arch, where: 'store', name: sha256, why } as const
     const step = async () => {
       if (dryRun) return 'would be removed' as const
+      if (!look().artifacts.some((one) => one.artifact.sha256 === sha256)) return { left: chosenMeanwhile }
       // The record first: a build whose bytes are gone is made again, one that is thought gone only costs space.
       journal.append({ type: 'artifact-removed', release, sha256, why })
       await rm(store.path(sha256), { force: true })
@@ -76,9 +80,16 @@ export async function collectGarbage(
   return { collected, kept: found.kept }
 }
 
+const chosenMeanwhile = 'its release was chosen meanwhile'
+
+/**
+ * Nothing is awaited between the last look at the journal and the tombstones: whoever promotes the release after them is
+ * refused, whoever did before them keeps the image. Every release that lists the image gets one, so that none of them is
+ * promoted without it.
+ */
 async function removeImage(
   { journal, clouds }: Pick<Parts, 'journal' | 'clouds'>,
-  { release, image, why }: Superfluous['images'][number],
+  { image, why, isStillOver }: Superfluous['images'][number] & { isStillOver(): boolean },
   dryRun: boolean,
   ctx: Context,
 ): Promise<Collected['action'] | { left: string }> {
@@ -88,11 +99,21 @@ async function removeImage(
   const use = await images.inUse?.(image, ctx)
   if (use !== undefined) return { left: `in use: ${use}` }
   if (dryRun) return 'would be removed'
-  const place = { release, arch, cloud, region, imageId }
-  journal.append({ type: 'image-removing', ...place, why })
+  if (!isStillOver()) return { left: chosenMeanwhile }
+  const places = journal
+    .state()
+    .releases.filter((one) => one.images.some((listed) => isSameImage(listed.image, image)))
+    .map(({ release }) => ({ release, arch, cloud, region, imageId }))
+  journal.appendAll(places.map((place) => ({ type: 'image-removing', ...place, why })))
   await images.remove(image, ctx)
-  journal.append({ type: 'image-removed', ...place })
+  journal.appendAll(places.map((place) => ({ type: 'image-removed', ...place })))
   return 'removed'
+}
+
+function isSameImage(one: Image, other: Image): boolean {
+  return (
+    one.cloud === other.cloud && one.region === other.region && one.arch === other.arch && one.id === other.id
+  )
 }
 
 async function attempt(

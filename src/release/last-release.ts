@@ -9,6 +9,7 @@ import type { InputFacts } from './input-facts.ts'
 import type { ReleaseInputs } from './inputs.ts'
 import { type Selection, destinationsOf, selectedArchitectures } from './destinations.ts'
 import { type LastRelease, type Plan, plan } from './plan.ts'
+import { isRetired } from './outcome.ts'
 import { isUnfinished } from './unfinished.ts'
 
 /** Plans against what the journal and the store hold right now; asks no cloud for anything. */
@@ -93,7 +94,8 @@ function lastRelease(
         (step) => step.arch === arch && step.state === 'failed' && step.error?.class !== 'interrupted',
       ),
     })),
-    images: release.images.map(({ image, verification }) => ({
+    // Nobody goes on with a release whose images are being removed: all of it is to be made again.
+    images: (isRetired(release) ? [] : release.images).map(({ image, verification }) => ({
       cloud: image.cloud,
       region: image.region,
       arch: image.arch,

@@ -95,6 +95,12 @@ async function conclude(scope: ReleaseScope): Promise<ReleaseOutcome> {
     return outcome
   }
   if (!(await writeIndex(scope))) return 'partial'
+  if (state.ignored) {
+    const message = 'this release was ignored, so no channel points to it'
+    const hint = `Promote it all the same with: factory promote ${scope.release} --force --why "…"`
+    scope.listener({ type: 'warning', at: scope.now(), message, hint })
+    return outcome
+  }
   scope.journal.append({ type: 'channel-moved', channel: 'candidate', release: scope.release })
   return outcome
 }

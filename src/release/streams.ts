@@ -1,5 +1,6 @@
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import pLimit from 'p-limit'
 import {
   type ReleaseManifest,
   readReleaseJson,
@@ -57,11 +58,22 @@ export async function streamOf(
   }
 }
 
+/** A release and a choice may write at once, and the later state is to be what stays. */
+const oneAfterTheOther = pLimit(1)
+
 /**
  * Brings the files of all channels to what the journal says; called after every move and at every start, because a kill
  * may come between the two. Returns the channels whose release has no release.json.
  */
 export async function writeStreams(
+  stateDirectory: string,
+  state: FactoryState,
+  require: Requirement,
+): Promise<ChannelName[]> {
+  return await oneAfterTheOther(() => write(stateDirectory, state, require))
+}
+
+async function write(
   stateDirectory: string,
   state: FactoryState,
   require: Requirement,

@@ -15,7 +15,7 @@ export function limitedBody(): MiddlewareHandler {
     const { method, url, headers } = req.raw
     if (method === 'GET' || method === 'HEAD') return next()
     if (Number(headers.get('content-length') ?? 0) > requestBytes) throw tooLarge(requestBytes)
-    if (!headers.has('content-length')) {
+    if (!headers.has('content-length') || headers.has('transfer-encoding')) {
       const body = await readBody(req.raw, requestBytes, requestMs)
       req.raw = new Request(url, { method, headers, body: body.length === 0 ? null : Uint8Array.from(body) })
     }

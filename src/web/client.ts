@@ -7,7 +7,7 @@ import { socketPath } from './socket-path.ts'
 /** A factory of this user on this machine, or one that is called by its address. */
 export type FactoryAddress = { stateDirectory: string } | { url: string; token: string }
 
-const answerMs = 120_000
+const usualAnswerMs = 120_000
 /** What the server says of it is for other programs. */
 const wrongTokenHint = 'FACTORY_TOKEN has to be the token that factory serve showed at its first start there.'
 const longestBytes = 64 * 1024 * 1024
@@ -30,13 +30,14 @@ const refusal = z.object({
 
 /**
  * Asks a running `factory serve`, and returns what it answers, parsed. Throws the error that it describes,
- * `factory-not-serving` where nobody answers, `factory-answer-unreadable` where somebody else does.
+ * `factory-not-serving` where nobody answers within `answerMs` milliseconds, `factory-answer-unreadable` where somebody else does.
  */
 export async function callFactory(
   address: FactoryAddress,
   method: 'GET' | 'POST',
   path: string,
   body?: object,
+  answerMs = usualAnswerMs,
 ): Promise<unknown> {
   const text = body === undefined ? '' : JSON.stringify(body)
   const headers = {
@@ -101,7 +102,7 @@ function addressOf(url: string, path: string): URL {
 
 function exchange(request: ReturnType<typeof plain>, text: string): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    request.on('timeout', () => request.destroy(new Error(`no answer within ${answerMs / 1000} s`)))
+    request.on('timeout', () => request.destroy(new Error('it takes too long to answer')))
     request.on('error', reject)
     request.on('response', (response) => {
       resolve(read(response))

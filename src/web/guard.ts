@@ -1,11 +1,11 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { userInfo } from 'node:os'
 import type { Context, MiddlewareHandler } from 'hono'
 import { getCookie } from 'hono/cookie'
 import { html } from 'hono/html'
 import { NONCE, secureHeaders } from 'hono/secure-headers'
 import { FactoryError } from '#src/errors.ts'
 import type { ServeConfiguration } from '#src/config/types.ts'
+import { userName } from '#src/user-name.ts'
 import { formField } from './body.ts'
 import type { WebEnvironment } from './environment.ts'
 import type { Access } from './tokens.ts'
@@ -70,7 +70,7 @@ export function authenticated(access: Access): Handler {
     context.set('csrf', '')
     const bearer = /^Bearer +(\S+)$/i.exec(context.req.header('authorization') ?? '')?.[1]
     const session = getCookie(context, sessionCookie)
-    if (context.env.local === true) context.set('by', userInfo().username)
+    if (context.env.local === true) context.set('by', userName())
     else if (bearer !== undefined && access.opens(bearer)) context.set('by', 'token')
     else if (session !== undefined && access.goesOn(session)) {
       context.set('by', 'page')

@@ -1,3 +1,8 @@
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { describe, expect, test } from 'vitest'
@@ -18,6 +23,36 @@ publish: [{ to: hypervisor }]
 serve: { listen: "127.0.0.1:0" }
 `
 
+/** A receiver that answers only when it is let. */
+async function slowReceiver() {
+  const answers: (() => void)[] = []
+  const server = createServer((request, response) => {
+    request.resume().on('end', () => {
+      answers.push(() => void response.writeHead(200).end())
+      server.emit('asked')
+    })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  let isOpen = true
+  server.on('connection', (socket) => socket.on('close', () => (isOpen = false)))
+  return {
+    port: (server.address() as AddressInfo).port,
+    asked: () => answers.length,
+    async untilAsked(times: number) {
+      while (answers.length < times) await once(server, 'asked')
+    },
+    isOpen: () => isOpen,
+    answer() {
+      for (const answer of answers) answer()
+    },
+    async [Symbol.asyncDispose]() {
+      server.close()
+      server.closeAllConnections()
+      await once(server, 'close')
+    },
+  }
+}
+
 async function afterReleases(more = '', ...names: string[]): Promise<Workspace> {
   const workspace = await makeWorkspace({ 'factory.yaml': configuration + more })
   using journal = openJournal(join(workspace.directory, '.factory'))
@@ -36,7 +71,7 @@ async function started(workspace: Workspace) {
   const authorization = `Bearer ${await served.until(/it is shown only now: (\S+)/)}`
   const get = async (path: string, headers: Record<string, string> = { authorization }) =>
     await fetch(new URL(path, served.url), { headers })
-  return { ...served, get }
+  return { ...served, authorization, get }
 }
 
 describe('factory serve', () => {
@@ -62,6 +97,62 @@ describe('factory serve', () => {
     expect(await served.ended).toMatchObject({ exitCode: 0 })
     using journal = readJournal(join(workspace.directory, '.factory'))
     expect(journal.state().channels.promoted).toMatchObject({ release: '20261101.1', why: 'tested' })
+  })
+
+  test('waits a moment for a message that is on its way when it is told to stop', async () => {
+    await using receiver = await slowReceiver()
+    await using workspace = await afterReleases(
+      'notify: [{ kind: webhook, urlFile: webhook-url }]\n',
+      '20261101.1',
+    )
+    await workspace.write('webhook-url', `http://127.0.0.1:${receiver.port}/\n`)
+    await using served = await started(workspace)
+    await factory(workspace, 'promote', '20261101.1')
+    await receiver.untilAsked(1)
+    served.kill('SIGTERM')
+    // Long enough for one that does not wait to be gone.
+    await Promise.race([served.ended, delay(500)])
+    expect(receiver.isOpen()).toBe(true)
+    receiver.answer()
+    expect(await served.ended).toMatchObject({ exitCode: 0 })
+    expect(served.said.filter((line) => line.includes('could not be told'))).toEqual([])
+  })
+
+  test('ends when it is told to stop although a release is under way, which the next start finishes', async () => {
+    await using registry = await slowReceiver()
+    await using workspace = await afterReleases()
+    const written = await readFile(join(workspace.directory, 'factory.yaml'), 'utf8')
+    await workspace.write('factory.yaml', written.replaceAll('127.0.0.1:1/', `127.0.0.1:${registry.port}/`))
+    await using served = await started(workspace)
+    const headers = { authorization: served.authorization }
+    // The first ones are those of doctor.
+    await registry.untilAsked(2)
+    const before = registry.asked()
+    const asked = await fetch(new URL('/api/releases', served.url), { method: 'POST', headers })
+    expect(asked.status).toBe(202)
+    await registry.untilAsked(before + 1)
+    served.kill('SIGTERM')
+    expect(await served.ended).toMatchObject({ exitCode: 0 })
+    expect(served.said.at(-1)).toContain('stopped')
+    using journal = readJournal(join(workspace.directory, '.factory'))
+    expect(journal.state().rules.get('hand')?.ticks).toMatchObject([{ why: 'token asked for it' }])
+    expect(journal.state().rules.get('hand')?.ticks[0]).not.toHaveProperty('outcome')
+  })
+
+  test('ends when it fails, too, and does not go on with a release whose journal is closed', async () => {
+    await using registry = await slowReceiver()
+    await using workspace = await afterReleases()
+    const written = await readFile(join(workspace.directory, 'factory.yaml'), 'utf8')
+    const taken = written.replace('127.0.0.1:0', `127.0.0.1:${registry.port}`)
+    await workspace.write('factory.yaml', taken.replaceAll('127.0.0.1:1/', `127.0.0.1:${registry.port}/`))
+    {
+      using journal = openJournal(join(workspace.directory, '.factory'))
+      const wish = { by: 'somebody' }
+      journal.append({ type: 'tick-taken', rule: 'hand', tick: 'one', why: 'asked for', wish })
+    }
+    const { exitCode, stderr } = await factory(workspace, 'serve')
+    expect(exitCode).toBe(2)
+    expect(stderr).toContain('[web-address-taken]')
   })
 
   test('is one for a state directory', async () => {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { architectureNames } from '#arch/index.ts'
+import { markImages } from '#src/release/mark-images.ts'
 import { configuration } from './planning.ts'
 import { resultOf, scriptedFactory } from './scripted.ts'
 
@@ -54,6 +55,38 @@ test('the next release builds and publishes nothing, boots each image once, writ
   factory.reopen()
   expect(await factory.release()).toMatchObject({ release: first.release, why: expect.any(String) })
   expect(factory.world.calls).toEqual([])
+})
+
+test('what was promoted, and before it, and ignored is so again: its images bear the mark', async () => {
+  await using factory = await scriptedFactory()
+  const names: string[] = []
+  for (let count = 0; count < 4; count += 1)
+    names.push(resultOf(await factory.release({ force: true })).release)
+  const [previous, promoted, ignored, candidate] = names as [string, string, string, string]
+  factory.append({ type: 'channel-moved', channel: 'promoted', release: previous })
+  factory.append({ type: 'channel-moved', channel: 'promoted', release: promoted })
+  factory.append({ type: 'release-ignored', release: ignored, why: 'no sshd' })
+  const marking = async () => {
+    const { settings, clouds } = factory
+    const parts = { journal: factory.journal(), configuration: settings, clouds, now: Date.now }
+    const { signal } = new AbortController()
+    await markImages({ ...parts, signal, listener: () => {} }, {})
+  }
+  await marking()
+  await loseEverything(factory)
+  await factory.adopt()
+  const { channels, releases } = factory.state()
+  expect(channels).toMatchObject({
+    promoted: { release: promoted },
+    previous: { release: previous },
+    candidate,
+  })
+  expect(releases.filter((one) => one.ignored).map(({ release }) => release)).toEqual([ignored])
+  await marking()
+  expect(factory.world.imageMarks.get(`lab ${releases[1]!.images[0]!.image.id}`)).toBe('promoted')
+  const before = factory.journal().read().length
+  await factory.adopt()
+  expect(factory.journal().read()).toHaveLength(before)
 })
 
 test('adopting twice changes nothing, also after a release', async () => {

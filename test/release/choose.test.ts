@@ -130,6 +130,16 @@ describe('ignoring', () => {
     expect(factory.state().channels.promoted?.release).toBe(two)
   })
 
+  test('of a release that was not complete stands when a later run completes it', async () => {
+    await using factory = await scriptedFactory()
+    factory.faults.push({ arch: 's390x', at: 'container', class: 'user', times: 1 })
+    const { release } = resultOf(await factory.release())
+    ignore(chooser(factory), release, { by, why: 'no' })
+    expect(resultOf(await factory.release())).toMatchObject({ release, outcome: 'done' })
+    expect(factory.state().channels.candidate).toBeUndefined()
+    expect(stateOf(factory, release)).toEqual(new Set(['ignored']))
+  })
+
   test('of the only release leaves no candidate', async () => {
     await using factory = await scriptedFactory()
     const [one] = (await releases(factory, 1)) as [string]

@@ -174,6 +174,48 @@ describe('factory gc', () => {
     expect(again.collected).toMatchObject([{ action: 'left' }, { name: failing, action: 'removed' }])
   })
 
+  test('is not stopped for good by images that are in use: they do not count towards the limit', async () => {
+    await using factory = await scriptedFactory()
+    const [one, two] = (await releases(factory, 3)) as [string, string]
+    for (const name of namesOf(factory)) if (name.includes(one)) factory.world.used.add(name)
+    const { collected } = await collect(factory, { limit: 2 })
+    expect(collected.map(({ release, action }) => `${release} ${action}`)).toEqual([
+      ...Array<string>(4).fill(`${one} left`),
+      ...Array<string>(2).fill(`${two} removed`),
+    ])
+  })
+
+  test('leaves what is promoted, or pinned, while it removes other things', async () => {
+    await using factory = await scriptedFactory()
+    const [one, two, three] = (await releases(factory, 4)) as [string, string, string]
+    let isFirst = true
+    factory.world.onCall = (call) => {
+      if (!call.startsWith('remove ') || !isFirst) return
+      isFirst = false
+      promote(chooser(factory), two, { by })
+      pin(chooser(factory), three, { by, pinned: true })
+    }
+    const { collected } = await collect(factory)
+    const actions = (release: string) =>
+      new Set(collected.filter((one) => one.release === release).map(({ action }) => action))
+    expect(actions(one)).toEqual(new Set(['removed']))
+    expect(actions(two)).toEqual(new Set(['left']))
+    expect(actions(three)).toEqual(new Set(['left']))
+    expect(namesOf(factory).filter((name) => name.includes(two))).toHaveLength(4)
+    expect(over(factory, 1)).toEqual([])
+  })
+
+  test('says of every release that had an image that it is gone, so that none is promoted without it', async () => {
+    await using factory = await scriptedFactory()
+    const [, two] = (await releases(factory, 3)) as [string, string]
+    const shared = factory.state().releases[0]!.images[0]!.image
+    factory.append({ type: 'image-published', release: two, image: shared as never })
+    await collect(factory, { limit: 1 })
+    expect(() => promote(chooser(factory), two, { by, force: true, why: 'x' })).toThrow(
+      /removed by factory gc/,
+    )
+  })
+
   test('that was killed after an image was removed finishes it without a second look at what stays', async () => {
     await using factory = await scriptedFactory()
     const [one] = (await releases(factory, 2)) as [string]
@@ -200,5 +242,16 @@ describe('factory gc', () => {
     expect(() => promote(chooser(factory), one, { by, force: true, why: 'x' })).toThrow(
       /removed by factory gc/,
     )
+  })
+
+  test('is not taken for "nothing changed": images of the newest release that were removed are made again', async () => {
+    await using factory = await scriptedFactory()
+    const [one] = (await releases(factory, 1)) as [string]
+    ignore(chooser(factory), one, { by, why: 'broken' })
+    await collect(factory, { limit: 1 })
+    const { release, outcome, state } = resultOf(await factory.release())
+    expect(release).not.toBe(one)
+    expect(outcome).toBe('done')
+    expect(state.images).toHaveLength(4)
   })
 })

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Journal } from '#src/journal/journal.ts'
+import type { StoredRecord } from '#src/journal/records.ts'
 import type { Notifier } from '#src/notify/notifier.ts'
 import { noticesOf } from '#src/notify/notices.ts'
 
@@ -17,7 +18,7 @@ export async function tellOf(
   sleep: (ms: number) => Promise<void>,
 ): Promise<void> {
   const file = join(stateDirectory, 'told')
-  let told = readTold(file) ?? journal.read().at(-1)?.seq ?? 0
+  let told = beginning(journal.read(), readTold(file))
   while (!signal.aborted) {
     const records = journal.read(told)
     for (const record of records)
@@ -31,10 +32,21 @@ export async function tellOf(
   }
 }
 
+/**
+ * Where nothing is noted, after the record with which this engine began. A note that is ahead of the journal was made of
+ * another one, which was lost.
+ */
+function beginning(records: readonly StoredRecord[], noted: number | undefined): number {
+  const newest = records.at(-1)?.seq ?? 0
+  const started = records.findLast(({ type }) => type === 'engine-started')?.seq ?? newest
+  return noted === undefined || noted > newest ? started : noted
+}
+
 function readTold(file: string): number | undefined {
   try {
-    const seq = Number(readFileSync(file, 'utf8'))
-    return Number.isInteger(seq) ? seq : undefined
+    const text = readFileSync(file, 'utf8')
+    // A power cut may have left it empty.
+    return /^\d+$/.test(text) ? Number(text) : undefined
   } catch {
     return undefined
   }

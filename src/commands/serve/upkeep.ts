@@ -16,6 +16,8 @@ export interface Upkeep {
   clouds: ReadonlyMap<string, Cloud>
   owner: string
   ctx: Context
+  /** Throws when another engine is at work, which then looks after things. */
+  assertCurrent(): void
   notifier: Notifier
   listener: Listener
   /** Whether a release is being made, which looks for what is left over by itself. */
@@ -26,7 +28,10 @@ export interface Upkeep {
   found(found: readonly Found[]): void
 }
 
-/** Looks after things between releases: what is left rented, what doctor finds, what the clouds show. Ends with its context. */
+/**
+ * Looks after things between releases: what is left rented, what doctor finds, what the clouds show. Ends with its
+ * context; throws `fenced` when another engine took over.
+ */
 export async function lookAfter(upkeep: Upkeep): Promise<void> {
   const { ctx, busy } = upkeep
   const chores = [
@@ -35,6 +40,7 @@ export async function lookAfter(upkeep: Upkeep): Promise<void> {
     { everyMs: reapEveryMs, next: 0, run: async () => await upkeep.repair() },
   ]
   while (!ctx.signal.aborted) {
+    upkeep.assertCurrent()
     for (const chore of chores) {
       if (busy() || ctx.now() < chore.next) continue
       chore.next = ctx.now() + chore.everyMs
@@ -51,6 +57,7 @@ async function removeLeaks({ clouds, owner, ctx, notifier }: Upkeep): Promise<vo
 
 function warn({ ctx, listener }: Upkeep, caught: unknown): void {
   ctx.signal.throwIfAborted()
-  const { message, hint } = asFactoryError(caught)
+  const { code, message, hint } = asFactoryError(caught)
+  if (code === 'fenced' || code === 'journal-broken') throw caught
   listener({ type: 'warning', at: ctx.now(), message, ...(hint === undefined ? {} : { hint }) })
 }
