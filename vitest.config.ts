@@ -34,6 +34,7 @@ export default defineConfig({
             'test/lab/**/*.test.ts',
             'test/e2e/**/*.test.ts',
             ...(process.env['TEST_CLOUDS'] === undefined ? ['!test/e2e/clouds.test.ts'] : []),
+            ...(process.env['TEST_SERVE'] === undefined ? ['!test/e2e/serve.test.ts'] : []),
             ...(process.env['CHAOS_LAB_KILLS'] === undefined ? [] : ['test/chaos/lab-*.test.ts']),
           ],
           testTimeout: 1_200_000,

@@ -7,7 +7,7 @@ import { preparingCommands } from '#src/command-line/preparing.ts'
 import { releasingCommands } from '#src/command-line/releasing.ts'
 import { servingCommands } from '#src/command-line/serving.ts'
 import { tellFailure } from '#src/commands/error-text.ts'
-import { rememberCall } from '#src/commands/spelling.ts'
+import { programName, rememberCall } from '#src/commands/spelling.ts'
 
 /** Runs one command line (without `node factory`) and returns the exit code; prints results on stdout, errors on stderr. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -25,11 +25,12 @@ export async function main(argv: readonly string[]): Promise<number> {
 }
 
 function commandLine(line: CommandLine): Command {
+  const name = programName({ program: process.argv[1], environment: process.env })
   const program = new Command('factory')
     .description('One Containerfile in, bootable images for four architectures out.')
     .version('0.1.0')
     .option('-c, --config <file>', 'the configuration', undefined)
-    .showHelpAfterError('(factory --help lists the commands)')
+    .showHelpAfterError(`(${name} --help lists the commands, ${name} COMMAND --help says what one takes)`)
     .exitOverride()
   program.hook('preAction', () =>
     rememberCall({

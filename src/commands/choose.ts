@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { loadConfiguration } from '#src/config/load.ts'
 import type { Configuration } from '#src/config/types.ts'
 import { asFactoryError } from '#src/errors.ts'
@@ -109,6 +110,7 @@ async function choose(options: ChoiceOptions, chosen: Chosen): Promise<number> {
   })
   using journal = readJournal(stateDirectory)
   for (const line of chosen.told(journal.state())) process.stderr.write(`${line}\n`)
-  process.stderr.write(`Stream metadata: ${streamFile(stateDirectory, 'promoted')}\n`)
+  const stream = streamFile(stateDirectory, 'promoted')
+  if (existsSync(stream)) process.stderr.write(`Stream metadata: ${stream}\n`)
   return 0
 }

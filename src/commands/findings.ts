@@ -7,6 +7,7 @@ import { registryClient } from '#src/registry/client.ts'
 import { openOneCloud } from './clouds.ts'
 import { hereFindings } from './doctor-here.ts'
 import { inputFindings } from './doctor-inputs.ts'
+import { notifyFindings } from './doctor-notify.ts'
 
 export type Found = { cloud: string } & Finding
 
@@ -23,7 +24,10 @@ export async function findAll(
   const checkFiles = async () => void (await loadConfiguration(config, process.cwd()))
   const found = await Promise.all([
     findingsOf('inputs', () => inputFindings(configuration, { registry, checkFiles }, ctx)),
-    findingsOf('here', () => hereFindings(configuration)),
+    findingsOf('here', async function* () {
+      yield* hereFindings(configuration)
+      yield* notifyFindings(configuration.notify)
+    }),
     ...Object.keys(configuration.clouds).map((name) =>
       findingsOf(name, async function* () {
         const cloud = await openOneCloud(configuration, name)

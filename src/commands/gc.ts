@@ -77,5 +77,6 @@ function tell(
   const failures = collected.flatMap(({ error, where, name }) =>
     error ? [{ cloud: `${name} in ${where}`, error }] : [],
   )
-  if (failures.length > 0) process.stderr.write(`Could not remove:\n${failuresText(failures)}`)
+  const heading = remove ? 'Could not remove:' : 'Could not find out whether these are in use:'
+  if (failures.length > 0) process.stderr.write(`${heading}\n${failuresText(failures)}`)
 }

@@ -36,7 +36,10 @@ export async function logsCommand(options: {
       : await stepLogs(join(releaseDirectory(stateDirectory, release.release), arch), step)
     files.push(...found)
   }
-  if (files.length === 0) process.stderr.write(`There are no such logs of release ${release.release}.\n`)
+  if (files.length === 0)
+    process.stderr.write(
+      `There are no ${options.arch || step ? 'such logs' : 'logs'} of release ${release.release}.\n`,
+    )
   for (const file of files) {
     process.stdout.write(`==> ${file} <==\n`)
     await pipeline(createReadStream(file, 'utf8'), madeVisible, process.stdout, { end: false })

@@ -62,7 +62,7 @@ async function serve(configuration: Configuration, { engine, config, stop }: Sur
     screen.listen(event)
     events.tell(event)
   }
-  const log = (line: string) => process.stderr.write(`${new Date().toISOString()} ${line}\n`)
+  const log = (line: string) => process.stderr.write(`${new Date().toISOString().slice(0, 19)}Z ${line}\n`)
   if (engine.warning !== undefined) listener({ type: 'warning', at: Date.now(), message: engine.warning })
   const clouds = await openClouds(configuration)
   const registry = registryClient({ authFile: configuration.image.authFile })
@@ -153,7 +153,7 @@ function taken(stateDirectory: string): FactoryError {
   return new FactoryError({
     code: 'factory-busy',
     message: `another factory command is at work on this configuration${pid === undefined ? '' : ` (process ${pid})`}`,
-    hint: 'Wait until it has ended, or end it: factory status',
+    hint: 'Wait until it has ended, or end it. What it does is shown by: factory status',
     class: 'user',
   })
 }

@@ -89,7 +89,7 @@ export const serve = z
   .strictObject({
     listen: z
       .string()
-      .regex(hostAndPort, 'is no host:port')
+      .regex(hostAndPort, 'is no host:port, like "127.0.0.1:8085"')
       .default('127.0.0.1:8085')
       .describe('Where the page and the API answer. Beyond this machine put a proxy with TLS before it.'),
     hosts: z

@@ -32,10 +32,10 @@ export function promote({ journal, require }: Chooser, name: string, choice: Cho
 }
 
 /**
- * Points `promoted` at what it pointed to before; going back once more comes back. Refuses one that was ignored since.
- * Returns the release.
+ * Points `promoted` at what it pointed to before; going back once more comes back. Refuses what was ignored since: that
+ * is for `promote` with a reason. Returns the release.
  */
-export function rollBack({ journal, require }: Chooser, choice: Choice): string {
+export function rollBack({ journal }: Chooser, choice: Choice): string {
   const state = journal.state()
   const { promoted, previous } = state.channels
   if (!promoted || !previous) {
@@ -50,7 +50,7 @@ export function rollBack({ journal, require }: Chooser, choice: Choice): string 
   }
   const release = knownRelease(state, previous.release)
   assertUsable(release)
-  if (release.ignored) throw notPromotable(release.release, objectionTo(release, require) ?? '')
+  if (release.ignored) throw notPromotable(release.release, objectionOfIgnored(release.ignored))
   journal.append({
     type: 'channel-moved',
     channel: 'promoted',
@@ -92,7 +92,7 @@ export function pin({ journal }: Chooser, name: string, choice: Choice & { pinne
 
 /** What speaks against using a release, in words; undefined where nothing does. */
 export function objectionTo(release: ReleaseState, require: Requirement): string | undefined {
-  if (release.ignored) return `it is ignored${release.ignored.why ? ` ("${release.ignored.why}")` : ''}`
+  if (release.ignored) return objectionOfIgnored(release.ignored)
   const { promotable, missing } = judge(release, require)
   if (!promotable)
     return `it is not complete: ${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} missing`
@@ -100,6 +100,10 @@ export function objectionTo(release: ReleaseState, require: Requirement): string
   if (unverified.length === 0) return undefined
   const names = unverified.map(({ image }) => `${image.arch} in ${image.cloud}/${image.region}`)
   return `it is not verified: ${names.join(', ')}`
+}
+
+function objectionOfIgnored({ why }: { why?: string }): string {
+  return `it is ignored${why ? ` ("${why}")` : ''}`
 }
 
 /** Not even a reason makes an image of what is not there. */

@@ -19,13 +19,16 @@ const strongestFirst: readonly ImageMark[] = [
 ]
 
 /**
- * The mark of every image that is not removed, those to be used first. Nothing is said of the images of a release that is
- * still open, unless a channel points to it: what it lacks may be on its way.
+ * The mark of every image that is not removed, those to be used first. Of a release to which no channel points something
+ * is said only when it is older than the candidate: of a newer one what it lacks may be on its way, or was left out on
+ * purpose by --arch or --to, and nothing has taken its place.
  */
 export function wantedMarks(state: FactoryState, require: Requirement): WantedMark[] {
-  const all = state.releases.flatMap((release) => {
+  const newest = state.releases.findIndex(({ release }) => release === state.channels.candidate)
+  const all = state.releases.flatMap((release, index) => {
     const mark = releaseMark(state, release, require)
-    const isUndecided = release.outcome === undefined && /^(superseded|incomplete)$/.test(mark)
+    const isNewer = release.outcome === undefined || index > newest
+    const isUndecided = isNewer && /^(superseded|incomplete)$/.test(mark)
     return isUndecided
       ? []
       : release.images.map((published) => ({ release: release.release, published, mark }))

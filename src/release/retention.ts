@@ -75,14 +75,19 @@ function keptBecause(
   if (state.leases.some(({ lease, released }) => lease.release === release.release && !released))
     return 'a machine of it is rented'
   if (isNewest) return 'one of the newest complete ones'
-  if (ageOf(release, now) < minAgeMs) return `only ${formatAge(ageOf(release, now))} old`
+  if (ageOf(release, now) < minAgeMs) return `only ${ageText(release, now)}`
   return undefined
 }
 
 function goesBecause(release: ReleaseState, now: number): string {
-  const age = `${formatAge(ageOf(release, now))} old`
+  const age = ageText(release, now)
   if (release.ignored) return `${age}, ignored${release.ignored.why ? `: ${release.ignored.why}` : ''}`
   return release.outcome === 'done' ? `${age}, superseded` : `${age}, never complete`
+}
+
+function ageText(release: ReleaseState, now: number): string {
+  const age = formatAge(ageOf(release, now))
+  return age === 'just now' ? 'just made' : `${age} old`
 }
 
 /** From its last image on: a release that was filled in later is as young as that. */

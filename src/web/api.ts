@@ -2,15 +2,12 @@ import { type Context, Hono } from 'hono'
 import { z } from 'zod'
 import { architectureNames } from '#arch/index.ts'
 import { ruleNames } from '#src/trigger/types.ts'
-import { readBody } from './body.ts'
+import { readBody, requestBytes, requestMs } from './body.ts'
 import type { WebEnvironment } from './environment.ts'
 import { invalid } from './refusals.ts'
 import { leaseViews, releaseViews } from './views.ts'
 import type { Choice, Serving } from './types.ts'
 
-/** Nothing that is asked for here is longer. */
-export const requestBytes = 64 * 1024
-export const requestMs = 10_000
 const longestReason = 1_000
 
 const by = z.string().trim().min(1).max(100).optional()

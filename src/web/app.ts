@@ -1,5 +1,5 @@
 import { Hono } from 'hono'
-import { api, requestBytes, requestMs } from './api.ts'
+import { api } from './api.ts'
 import { limitedBody } from './body.ts'
 import type { WebEnvironment } from './environment.ts'
 import { events } from './events.ts'
@@ -36,7 +36,7 @@ export function createApp(serving: Serving, options: AppOptions): Hono<WebEnviro
   app.route('/', webhooks(serving, { secret: webhookSecret, bodyMs }))
   app.route('/', health(serving))
   app.use(sameSite(serving.configuration.serve))
-  app.use(limitedBody(requestBytes, requestMs))
+  app.use(limitedBody())
   app.use(authenticated(access))
   app.route('/', pages(serving))
   app.route('/', login(access, serving.configuration.serve))

@@ -1,7 +1,27 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { FactoryError } from '#src/errors.ts'
-import type { WebEnvironment } from './environment.ts'
 import { invalid, tooLarge } from './refusals.ts'
+
+/** Nothing that is asked for by the API or a form is longer, or takes longer. */
+export const requestBytes = 64 * 1024
+export const requestMs = 10_000
+
+/**
+ * Refuses bodies of more than `requestBytes`. One that does not announce its length is read here, and stands in the
+ * request as if nothing had happened: the `bodyLimit` of hono takes the server's request for one of Node's, and fails.
+ */
+export function limitedBody(): MiddlewareHandler {
+  return async ({ req }, next) => {
+    const { method, url, headers } = req.raw
+    if (method === 'GET' || method === 'HEAD') return next()
+    if (Number(headers.get('content-length') ?? 0) > requestBytes) throw tooLarge(requestBytes)
+    if (!headers.has('content-length')) {
+      const body = await readBody(req.raw, requestBytes, requestMs)
+      req.raw = new Request(url, { method, headers, body: body.length === 0 ? null : Uint8Array.from(body) })
+    }
+    return next()
+  }
+}
 
 /**
  * Reads a body to its end, as the bytes that came. Throws `web-request-too-large` as soon as more than `limitBytes` have
@@ -29,23 +49,6 @@ export async function readBody(request: Request, limitBytes: number, limitMs: nu
     }
   } finally {
     clearTimeout(deadline)
-  }
-}
-
-/**
- * Lets no larger body through than that, whether its length is announced or not. One that is not announced is read here and
- * handed on; hono's own limit makes a Request of a Request for that, which is not of Node's class here.
- */
-export function limitedBody(limitBytes: number, limitMs: number): MiddlewareHandler<WebEnvironment> {
-  return async ({ req }, next) => {
-    const { raw, method } = req
-    const isAnnounced = raw.headers.has('content-length') && !raw.headers.has('transfer-encoding')
-    if (isAnnounced && Number(raw.headers.get('content-length')) > limitBytes) throw tooLarge(limitBytes)
-    if (!isAnnounced && method !== 'GET' && method !== 'HEAD') {
-      const body = new Uint8Array(await readBody(raw, limitBytes, limitMs))
-      req.raw = new Request(raw.url, { method, headers: raw.headers, body })
-    }
-    return next()
   }
 }
 

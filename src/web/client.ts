@@ -8,6 +8,8 @@ import { socketPath } from './socket-path.ts'
 export type FactoryAddress = { stateDirectory: string } | { url: string; token: string }
 
 const usualAnswerMs = 120_000
+/** What the server says of it is for other programs. */
+const wrongTokenHint = 'FACTORY_TOKEN has to be the token that factory serve showed at its first start there.'
 const longestBytes = 64 * 1024 * 1024
 const refusal = z.object({
   code: z.string(),
@@ -28,7 +30,7 @@ const refusal = z.object({
 
 /**
  * Asks a running `factory serve`, and returns what it answers, parsed. Throws the error that it describes,
- * `factory-not-serving` where nobody answers within `answerMs` milliseconds, `factory-answer-unreadable` where somebody else does.
+ * `factory-not-serving` where nobody answers, `factory-answer-unreadable` where somebody else does.
  */
 export async function callFactory(
   address: FactoryAddress,
@@ -81,7 +83,7 @@ async function remote(
   try {
     return await exchange(request(target, { ...options, headers }), text)
   } catch (error) {
-    throw notServing(`at ${url}`, `curl -sS ${new URL('/healthz', target).href}`, error)
+    throw notServing(`at ${url}`, `Try: curl -sS ${new URL('/healthz', target).href}`, error)
   }
 }
 
@@ -130,7 +132,8 @@ function understood({ status, text }: Answer, where: string): unknown {
   if (status >= 200 && status < 300) return value
   const { success, data } = refusal.safeParse(value)
   if (!success) throw unreadable(where, status, undefined)
-  const { code, class: failure, message, hint } = data
+  const { code, class: failure, message } = data
+  const hint = code === 'web-token-missing' ? wrongTokenHint : data.hint
   throw new FactoryError({ code, class: failure, message, ...(hint === undefined ? {} : { hint }) })
 }
 

@@ -42,7 +42,7 @@ export async function listen(serving: Serving, options: ListenOptions = {}): Pro
   const webhookSecret = readWebhookSecret(serve.webhookSecret)
   mkdirSync(stateDirectory, { recursive: true, mode: 0o700 })
   await refuseSecond(stateDirectory)
-  const { access, token } = openAccess(stateDirectory, () => serving.now())
+  const { access, token, forget } = openAccess(stateDirectory, () => serving.now())
   const closing = new AbortController()
   const app = createApp(serving, { ...rest, access, webhookSecret, closing: closing.signal })
   const page = serverOf(app.fetch, false, idleMs)
@@ -61,6 +61,7 @@ export async function listen(serving: Serving, options: ListenOptions = {}): Pro
     await started(local, () => listenPrivately(local, path), path.file)
   } catch (error) {
     await close()
+    forget()
     throw error
   }
   return {

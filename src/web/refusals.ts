@@ -57,10 +57,11 @@ function isForPeople({ req }: Context): boolean {
   return page && (req.header('accept') ?? '').includes('text/html')
 }
 
-export function notFound(path: string): FactoryError {
+export function notFound(path: string, hint?: string): FactoryError {
   return new FactoryError({
     code: 'web-not-found',
     message: `there is nothing at ${path}`,
+    ...(hint === undefined ? {} : { hint }),
     class: 'user',
   })
 }

@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { FactoryError } from '#src/errors.ts'
@@ -27,9 +27,13 @@ const kept = z.strictObject({
 
 /**
  * Opens `web-access.json` in the state directory (0600; only digests lie in there), or makes it with a new token, which
- * is returned this one time. Throws `web-access-broken`.
+ * is returned this one time; `forget` takes a new one back, so that the next start makes one that is shown. Throws
+ * `web-access-broken`.
  */
-export function openAccess(stateDirectory: string, now: () => number): { access: Access; token?: string } {
+export function openAccess(
+  stateDirectory: string,
+  now: () => number,
+): { access: Access; token?: string; forget(): void } {
   const file = join(stateDirectory, 'web-access.json')
   const found = read(file)
   const token = found ? undefined : randomBytes(secretBytes).toString('base64url')
@@ -61,7 +65,10 @@ export function openAccess(stateDirectory: string, now: () => number): { access:
       write()
     },
   }
-  return token === undefined ? { access } : { access, token }
+  const forget = () => {
+    if (token !== undefined) rmSync(file, { force: true })
+  }
+  return { access, forget, ...(token === undefined ? {} : { token }) }
 }
 
 function digest(secret: string): string {

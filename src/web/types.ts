@@ -56,6 +56,8 @@ export interface RuleView {
   /** Milliseconds since 1970. */
   nextAt?: number
   paused?: { why: string; at: number }
+  /** Why its last look failed, and since when they do; it looks again by itself. */
+  trouble?: { message: string; since: number }
   last?: { tick: string; why: string; at: number; outcome?: string; release?: string; message?: string }
 }
 

@@ -26,6 +26,7 @@ beforeAll(async () => {
     places.push(await startIbm({ polls, tagLag: { attach: 0, read: 0 }, pageSize: 100 }))
   sweep = cloudSweep(cloudWorlds(places, ibmCloud), expectOneOfEverythingOnIbm)
   ;({ whole, resumed } = await sweep.points())
+  whole.requests = whole.requests.filter((request) => !maybe.test(request))
 }, 600_000)
 afterAll(async () => {
   for (const place of places) await place[Symbol.asyncDispose]()
@@ -34,14 +35,20 @@ afterAll(async () => {
 const spared: Spared = {
   // Marks follow what they stand on, parts their upload, and the address goes when its machine has gone.
   inARow: /^(AttachTag|DeleteTag|UploadPart|CompleteMultipartUpload|DeleteFloatingIp) /,
-  // Of the three that a lease leaves in the account's list; the first one is of a lease that was prolonged.
-  between: /^DeleteTag global #(3|[5-9]|\d\d)$/,
+  // Of the three that the first lease leaves in the account's list.
+  between: /^DeleteTag global #3$/,
 }
+/** How many names of tags the other leases leave there depends on which of them ends first. */
+const maybe = /^DeleteTag global #([5-9]|\d\d)$/
 
 /** Requests that the double knows and that such a release does not make. */
 const notOfSuchARelease = {
   'only for what failed or was left over': ['AbortMultipartUpload', 'DeleteImage'],
   'only for volumes that did not go with their machine': ['DeleteVolume'],
+  'for what people chose afterwards, which test/clouds/ibm-marks.test.ts cuts off': [
+    'DeprecateImage',
+    'UpdateImage',
+  ],
   'only for an address that somebody took from its machine': ['UpdateFloatingIp'],
 }
 

@@ -11,14 +11,14 @@ import { changeImage } from '#clouds/openstack/images/finish.ts'
 import { imageId, markProperties } from '#clouds/openstack/images/image-properties.ts'
 import { createSession } from '#clouds/openstack/session.ts'
 import type { OpenstackSettings } from '#clouds/openstack/settings.ts'
-import type { Image } from '#clouds/types.ts'
+import type { BuilderSpec, Image } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
-import { gather, imageKey, testContext } from '#test/contract/cloud.ts'
+import { gather, imageKey, newLease, testContext } from '#test/contract/cloud.ts'
 import { password } from '#test/servers/openstack/stack.ts'
 import { tokenOf } from '#test/servers/openstack/keystone.ts'
 import { secondRegion } from '#test/servers/openstack-double/double.ts'
 import { eventually } from '#test/servers/sshd.ts'
-import { openstackScene } from './openstack-scene.ts'
+import { impatient, openstackScene } from './openstack-scene.ts'
 
 const scene = openstackScene({ hasSecondGlance: true })
 const MiB = 1024 ** 2
@@ -249,6 +249,33 @@ test('puts an image aside that machines stand on, and removes it later', async (
   expect(left).toMatchObject([{ id: image.id, state: 'deactivated' }])
   await cloud.images!.discard(left[0]!, testContext())
   await expect(fixture.glance(`/images/${image.id}`)).rejects.toThrow('404')
+})
+
+test('an image is in use by the servers that were started from it, and by the volumes that were made from it', async () => {
+  const { fixture } = scene
+  const image = await published(await fresh(), { copyTo: [secondRegion] })
+  const inUse = async () => await (await fixture.open()).images!.inUse!(image, testContext())
+  const spec = { ...fixture.spec, purpose: 'verify', dataBytes: 0, image } as const
+  const boot = async (change: object, boots: BuilderSpec) => {
+    const { builders } = await fixture.open(change)
+    const lease = newLease(fixture.owner, 'x86_64')
+    const ref = await builders!.acquire(boots, lease, impatient())
+    return { ref, end: () => builders!.release(lease.id, impatient()) }
+  }
+  const other = await boot({ rootVolume: '30 GiB' }, fixture.spec)
+  expect(await inUse(), 'what lies on the base image').toBeUndefined()
+  const server = await boot({}, spec)
+  expect(await inUse()).toBe(`the machine ${server.ref.machine} was started from it`)
+  await server.end()
+  expect(await inUse()).toBeUndefined()
+  const fromVolume = await boot({ rootVolume: '30 GiB' }, spec)
+  const volume = [...scene.double.world.volumes.values()].find(({ imageId: made }) => made === image.id)
+  expect(await inUse()).toBe(`the volume ${volume!.id} was made from it`)
+  await fromVolume.end()
+  await other.end()
+  const elsewhere = { ...image, region: secondRegion }
+  const { images } = await fixture.open({ copyTo: [secondRegion] })
+  expect(await images!.inUse!(elsewhere, testContext()), 'a region without Nova and Cinder').toBeUndefined()
 })
 
 test('hides what is not to be used any more, in the same change that marks it, and notices when somebody shows it', async () => {

@@ -1,8 +1,10 @@
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { architectureNames } from '#arch/index.ts'
 import type { Cloud, Finding } from '#clouds/types.ts'
 import { doctorCommand, policyCommand } from '#src/commands/doctor.ts'
 import { hereFindings } from '#src/commands/doctor-here.ts'
+import { notifyFindings } from '#src/commands/doctor-notify.ts'
 import { type Workspace, makeWorkspace } from '#test/config/workspace.ts'
 import { pushIndex } from '#test/registry/images.ts'
 import { type RegistryServer, startRegistry } from '#test/servers/registry.ts'
@@ -172,4 +174,34 @@ test('--policy prints the rights of the clouds that have any, and asks no cloud 
   expect(await policyCommand({ config: undefined })).toBe(0)
   expect(JSON.parse(out.mock.calls.join(''))).toEqual({ Statement: [] })
   expect(told.mock.calls.join('')).toBe('lab: needs no policy\n')
+})
+
+test('says of those who are to be told whose secret cannot be read', async () => {
+  await using workspace = await makeWorkspace({
+    address: 'https://hooks.example/x\n',
+    secret: 'a secret\n',
+    words: 'no address\n',
+  })
+  const file = (name: string) => join(workspace.directory, name)
+  const on = ['failed'] as const
+  const found = await Array.fromAsync(
+    notifyFindings([
+      { kind: 'webhook', urlFile: file('address'), secretFile: file('secret'), on: [...on] },
+      { kind: 'webhook', urlFile: file('address'), secretFile: file('gone'), on: [...on] },
+      { kind: 'slack', urlFile: file('words'), on: [...on] },
+    ]),
+  )
+  expect(found).toMatchObject([
+    { severity: 'ok', subject: 'notify[0] (webhook)' },
+    {
+      severity: 'warning',
+      subject: 'notify[1] (webhook)',
+      message: expect.stringContaining('is not there') as string,
+    },
+    {
+      severity: 'warning',
+      subject: 'notify[2] (slack)',
+      message: expect.stringContaining('no address') as string,
+    },
+  ])
 })

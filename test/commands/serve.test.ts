@@ -4,12 +4,12 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { execa } from 'execa'
 import { describe, expect, test } from 'vitest'
 import { openJournal, readJournal } from '#src/journal/journal.ts'
 import { type Workspace, makeWorkspace } from '#test/config/workspace.ts'
 import { recordsOf } from './released.ts'
+import { serving } from './serving-process.ts'
 
 const launcher = new URL('../../src/launcher.js', import.meta.url).pathname
 
@@ -65,39 +65,19 @@ function factory(workspace: Workspace, ...words: string[]) {
   return execa(process.execPath, [launcher, ...words], { cwd: workspace.directory, env, reject: false })
 }
 
-/** A running `factory serve`; killed in the end unless it has ended. */
-async function serving(workspace: Workspace) {
-  const child = factory(workspace, 'serve')
-  const said: string[] = []
-  const lines = createInterface(child.stderr)
-  lines.on('line', (line) => said.push(line))
-  const until = async (pattern: RegExp): Promise<string> => {
-    for (;;) {
-      const found = said.find((line) => pattern.test(line))
-      if (found !== undefined) return pattern.exec(found)![1] ?? found
-      const ended = await Promise.race([once(lines, 'line').then(() => false), child.then(() => true)])
-      if (ended) throw new Error(`it ended: ${said.join('\n')}`)
-    }
-  }
-  const url = await until(/^Serving on (\S+)/)
-  const token = await until(/it is shown only now: (\S+)/)
-  const get = async (path: string, headers: Record<string, string> = { authorization: `Bearer ${token}` }) =>
-    await fetch(new URL(path, url), { headers })
-  return {
-    child,
-    url,
-    token,
-    until,
-    said,
-    get,
-    [Symbol.asyncDispose]: async () => void child.kill('SIGKILL'),
-  }
+/** A first start, and how to ask it. */
+async function started(workspace: Workspace) {
+  const served = await serving(workspace.directory)
+  const authorization = `Bearer ${await served.until(/it is shown only now: (\S+)/)}`
+  const get = async (path: string, headers: Record<string, string> = { authorization }) =>
+    await fetch(new URL(path, served.url), { headers })
+  return { ...served, get }
 }
 
 describe('factory serve', () => {
   test('answers, does what commands choose, and moves the stream with it; then stops when it is told to', async () => {
     await using workspace = await afterReleases('', '20261101.1', '20261102.2')
-    await using served = await serving(workspace)
+    await using served = await started(workspace)
     expect((await served.get('/healthz', {})).status).toBe(200)
     expect((await served.get('/readyz', {})).status).toBe(200)
     expect((await served.get('/api/images', {})).status).toBe(401)
@@ -113,8 +93,8 @@ describe('factory serve', () => {
       stderr: expect.stringContaining('[release-promoted]') as string,
     })
 
-    served.child.kill('SIGTERM')
-    expect(await served.child).toMatchObject({ exitCode: 0 })
+    served.kill('SIGTERM')
+    expect(await served.ended).toMatchObject({ exitCode: 0 })
     using journal = readJournal(join(workspace.directory, '.factory'))
     expect(journal.state().channels.promoted).toMatchObject({ release: '20261101.1', why: 'tested' })
   })
@@ -126,16 +106,15 @@ describe('factory serve', () => {
       '20261101.1',
     )
     await workspace.write('webhook-url', `http://127.0.0.1:${receiver.port}/\n`)
-    await using served = await serving(workspace)
+    await using served = await started(workspace)
     await factory(workspace, 'promote', '20261101.1')
     await receiver.untilAsked(1)
-    served.child.kill('SIGTERM')
+    served.kill('SIGTERM')
     // Long enough for one that does not wait to be gone.
-    await Promise.race([served.child, delay(500)])
+    await Promise.race([served.ended, delay(500)])
     expect(receiver.isOpen()).toBe(true)
     receiver.answer()
-    expect(await served.child).toMatchObject({ exitCode: 0 })
-    expect(served.said.filter((line) => line.includes('could not be told'))).toEqual([])
+    expect(await served.ended).toMatchObject({ exitCode: 0 })
   })
 
   test('ends when it is told to stop although a release is under way, which the next start finishes', async () => {
@@ -143,17 +122,16 @@ describe('factory serve', () => {
     await using workspace = await afterReleases()
     const written = await readFile(join(workspace.directory, 'factory.yaml'), 'utf8')
     await workspace.write('factory.yaml', written.replaceAll('127.0.0.1:1/', `127.0.0.1:${registry.port}/`))
-    await using served = await serving(workspace)
-    const headers = { authorization: `Bearer ${served.token}` }
+    await using served = await started(workspace)
+    const headers = { authorization: `Bearer ${await served.until(/it is shown only now: (\S+)/)}` }
     // The first ones are those of doctor.
     await registry.untilAsked(2)
     const before = registry.asked()
     const asked = await fetch(new URL('/api/releases', served.url), { method: 'POST', headers })
     expect(asked.status).toBe(202)
     await registry.untilAsked(before + 1)
-    served.child.kill('SIGTERM')
-    expect(await served.child).toMatchObject({ exitCode: 0 })
-    expect(served.said.at(-1)).toContain('stopped')
+    served.kill('SIGTERM')
+    expect(await served.ended).toMatchObject({ exitCode: 0 })
     using journal = readJournal(join(workspace.directory, '.factory'))
     expect(journal.state().rules.get('hand')?.ticks).toMatchObject([{ why: 'token asked for it' }])
     expect(journal.state().rules.get('hand')?.ticks[0]).not.toHaveProperty('outcome')
@@ -177,24 +155,24 @@ describe('factory serve', () => {
 
   test('is one for a state directory', async () => {
     await using workspace = await afterReleases('', '20261101.1')
-    await using served = await serving(workspace)
+    await using served = await started(workspace)
     const second = await factory(workspace, 'serve')
     expect(second).toMatchObject({
       exitCode: 2,
       stderr: expect.stringContaining(
-        `another factory command is at work on this configuration (process ${served.child.pid})`,
+        `another factory command is at work on this configuration (process ${served.pid})`,
       ) as string,
     })
   })
 
   test('makes the release that factory release asks for, and the command says what became of it', async () => {
     await using workspace = await afterReleases('', '20261101.1')
-    await using served = await serving(workspace)
+    await using served = await started(workspace)
     const asked = await factory(workspace, 'release', '--output', 'lines')
     expect(asked.exitCode, asked.stderr).toBe(1)
     expect(asked.stderr).toContain('127.0.0.1:1')
     const rules = (await (await served.get('/api/rules')).json()) as { name: string }[]
-    expect(rules).toEqual([])
+    expect(rules).toMatchObject([{ name: 'hand', last: { outcome: 'failed' } }])
     using journal = readJournal(join(workspace.directory, '.factory'))
     expect(journal.state().rules.get('hand')?.ticks).toMatchObject([{ outcome: 'failed' }])
   })
@@ -208,7 +186,7 @@ describe('factory serve', () => {
       using journal = openJournal(join(workspace.directory, '.factory'))
       journal.append({ type: 'tick-taken', rule: 'cron', tick: '2026-11-25T04:00:00.000Z', why: 'due' })
     }
-    await using served = await serving(workspace)
+    await using served = await started(workspace)
     await served.until(/cron: failed/)
     using journal = readJournal(join(workspace.directory, '.factory'))
     expect(journal.state().rules.get('cron')?.ticks).toMatchObject([{ outcome: 'failed' }])

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { ArchitectureName } from '#arch/index.ts'
 import type { ImageMark } from '#clouds/types.ts'
 import { FactoryError } from '#src/errors.ts'
 import type { Journal } from '#src/journal/journal.ts'
@@ -33,7 +34,10 @@ const promote = (factory: Factory, release: string) =>
 const warnings = ({ world }: Factory) =>
   world.events.flatMap((event) => (event.type === 'warning' ? [event.message] : []))
 
-async function released(factory: Factory, options: { force?: boolean } = {}): Promise<string> {
+async function released(
+  factory: Factory,
+  options: { force?: boolean; architectures?: ArchitectureName[] } = {},
+): Promise<string> {
   return resultOf(await factory.release(options)).release
 }
 
@@ -65,15 +69,24 @@ test('marks each image as its release stands in the channels, those to be used f
   expect(marksOf(factory, previous)).toEqual(every('superseded'))
 })
 
-test('a release that lacks what is required is marked as incomplete when it is closed, and not before', async () => {
+test('a release that lacks what is required is marked as incomplete when a newer one has taken its place, and not before', async () => {
   await using factory = await scriptedFactory()
   factory.faults.push({ arch: 's390x', at: 'container', class: 'user' })
   const release = await released(factory)
-  factory.append({ type: 'release-resumed', release })
   expect(await mark(factory)).toEqual([])
-  factory.append({ type: 'release-closed', release, outcome: 'partial', durationMs: 1 })
+  const newer = { release: '29991231.0', key: 'newer', owner: 'lab', imageName: 'lab', inputs: {} }
+  factory.append({ type: 'release-opened', ...newer, builds: [], destinations: [] })
+  factory.append({ type: 'channel-moved', channel: 'candidate', release: newer.release })
   await mark(factory)
   expect(marksOf(factory, release)).toEqual(['incomplete', 'incomplete', 'incomplete'])
+})
+
+test('a release of one architecture, made after the candidate on purpose, is not said to be out of use', async () => {
+  await using factory = await scriptedFactory()
+  await released(factory)
+  const part = await released(factory, { force: true, architectures: ['x86_64'] })
+  await mark(factory)
+  expect(marksOf(factory, part)).toEqual([undefined])
 })
 
 test('an image of two releases is marked for the one that is to be used, in the journal of both', async () => {

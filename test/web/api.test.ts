@@ -123,22 +123,21 @@ test('what is no wish changes nothing', async () => {
   expect(server.calls).toEqual([])
 })
 
-test('a body need not say its length, nor be there at all, as curl -X POST sends it', async () => {
+test('a wish may come without a body, and with one that does not announce its length', async () => {
   await using server = await webServer()
-  const headers = { 'content-type': 'application/json', 'transfer-encoding': 'chunked' }
-  const said = await server.ask('/api/releases', { method: 'POST', headers, body: '{"force":true}' })
-  expect(said.status, said.text).toBe(202)
-  const socket = connect(Number(new URL(server.listening.url).port), '127.0.0.1')
-  const lines = [
-    'POST /api/releases HTTP/1.1',
-    `Host: ${server.host}`,
-    `Authorization: Bearer ${server.token}`,
-  ]
-  socket.write(`${[...lines, 'Connection: close'].join('\r\n')}\r\n\r\n`)
-  expect(await text(socket)).toContain('HTTP/1.1 202 ')
+  const { hostname, port, host } = new URL(server.listening.url)
+  const head = ['Host: ' + host, `Authorization: Bearer ${server.token}`, 'Connection: close']
+  const socket = connect(Number(port), hostname)
+  // As `curl -X POST` sends it: neither a length nor pieces.
+  socket.write(['POST /api/rules/cron/resume HTTP/1.1', ...head, '', ''].join('\r\n'))
+  expect(await text(socket)).toMatch(/^HTTP\/1.1 200 /)
+  const pieces = { ...json({ why: 'a week on staging' }).headers, 'transfer-encoding': 'chunked' }
+  const body = '{"why":"a week on staging"}'
+  const path = '/api/releases/20261124.0/promote'
+  expect((await server.ask(path, { method: 'POST', headers: pieces, body })).status).toBe(200)
   expect(server.calls).toEqual([
-    expect.stringContaining('"force":true'),
-    expect.not.stringContaining('"force"'),
+    'resume cron token',
+    'promote 20261124.0 {"why":"a week on staging","by":"token"}',
   ])
 })
 
@@ -218,6 +217,14 @@ test('a port that somebody has is said, and nothing of us stays', async () => {
   await expect(callFactory({ stateDirectory }, 'GET', '/')).rejects.toMatchObject({
     code: 'factory-not-serving',
   })
+  // Nobody has seen a token yet: the start that succeeds shows one.
+  const free = scriptedServing({ stateDirectory, serve: { host: '127.0.0.1', port: 0, hosts: [] } })
+  const first = await listen(free.serving)
+  expect(first.token).toMatch(/^[\w-]{43}$/)
+  await first.close()
+  const second = await listen(free.serving)
+  expect(second.token).toBeUndefined()
+  await second.close()
   await rm(stateDirectory, { recursive: true })
 })
 

@@ -30,7 +30,9 @@ test('a stream is at its address for everybody, and is sent again only when it h
 test('a channel that points to nothing has no stream', async () => {
   await using server = await webServer()
   delete server.state.channels.candidate
-  expect((await server.ask('/streams/candidate.json')).status).toBe(404)
+  const empty = await server.ask('/streams/candidate.json', { bearer: false })
+  expect(empty.status).toBe(404)
+  expect(JSON.parse(empty.text)).toMatchObject({ hint: 'The channel candidate points to no release yet.' })
 })
 
 test('Prometheus is told what the journal knows and how long steps took', async () => {

@@ -151,6 +151,14 @@ test('the first page shows each step of each architecture, how far it is, and wh
   expect(read(page)).toContain('x86_64 collect running, aarch64 disks running, ppc64le container running')
 })
 
+test('a rule that cannot look says why, and since when', async () => {
+  const { serving } = showcase()
+  const trouble = { message: 'git.example does not answer', since: serving.now() - 3_600_000 }
+  const rules = () => [{ name: 'containerfile', meaning: 'when a commit changes it', trouble } as const]
+  const next = section(await pageOf({ ...serving, rules }, '/'), 'What comes next')
+  expect(next).toMatch(/containerfile cannot look .*git\.example does not answer, first 60 min ago/)
+})
+
 test('the first page says what comes next and why, what has paused, what is rented and what doctor found', async () => {
   const { serving } = showcase()
   const page = await pageOf(serving, '/')
@@ -237,6 +245,38 @@ test('a release is shown whole: why, steps, failures with what to do, images, co
   }
 })
 
+test('what was asked for by hand shows under the button until a release shows it', async () => {
+  await using server = await webServer()
+  const visitor = await session(server)
+  const note = async () => /<div\s+class="pressed[^]*?<\/div>/.exec((await visitor.look('/')).text)?.[0]
+  expect(await note()).toBeUndefined()
+  await visitor.send('/releases')
+  expect(await note()).toMatch(/data-awaited[^]*under way[^]*page asked for it/)
+  const { rules } = server.state
+  const tick = rules.get('hand')!.ticks.at(-1)!
+  Object.assign(tick, { outcome: 'failed', message: `the registry is gone ${hostile}` })
+  const failed = await note()
+  expect(failed).toMatch(/is-bad[^]*failed[^]*the registry is gone/)
+  expect(failed).not.toContain('data-awaited')
+  expect(failed).not.toContain('<img')
+  const newest = server.state.releases.at(-1)!
+  const { openedAt } = newest
+  newest.openedAt = tick.takenAt + 1
+  expect(await note()).toBeUndefined()
+  newest.openedAt = openedAt
+  expect(await note()).toBeDefined()
+  Object.assign(tick, { outcome: 'released' })
+  expect(await note()).toBeUndefined()
+})
+
+test('what is promoted is not offered to be ignored', async () => {
+  await using server = await webServer()
+  const visitor = await session(server)
+  expect((await visitor.look('/releases/20261124.0')).text).toContain('/ignore"')
+  await visitor.send('/releases/20261124.0/promote', {})
+  expect((await visitor.look('/releases/20261124.0')).text).not.toContain('/ignore"')
+})
+
 test('what is pressed is asked for in the name of who pressed, and the page that follows says so', async () => {
   await using server = await webServer()
   const visitor = await session(server)
@@ -284,7 +324,9 @@ test('what cannot be done says why and what to do, and leads nowhere else', asyn
   expect(server.calls).toEqual([
     `promote 20261122.0 {"by":"page","why":"only x86_64 is needed","force":true}`,
   ])
-  const unknown = await visitor.send('/releases/nonesuch/ignore', {})
+  const ignored = await visitor.send('/releases/20261122.0/ignore', { why: '' })
+  expect(ignored.text).toMatch(/role="alert">[^]*to ignore a release needs a reason[^]*Fill in why/)
+  const unknown = await visitor.send('/releases/nonesuch/ignore', { why: 'old' })
   expect(unknown.text).toContain('there is no release nonesuch')
 })
 

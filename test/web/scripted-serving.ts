@@ -261,6 +261,9 @@ function ruleViews(state: FactoryState, now: number): RuleView[] {
       meaning: meanings[name],
       ...(name === 'hand' ? {} : { nextAt: now + 3_600_000 }),
       ...(known?.paused ? { paused: known.paused } : {}),
+      ...(name === 'containerfile'
+        ? { trouble: { message: 'git.example does not answer', since: now - 3_600_000 } }
+        : {}),
       ...(last ? { last: { ...last, at: last.takenAt } } : {}),
     }
   })

@@ -1,6 +1,7 @@
 import type { Cloud } from '#clouds/types.ts'
 import type { Configuration } from '#src/config/types.ts'
 import type { Journal } from '#src/journal/journal.ts'
+import type { RuleState } from '#src/journal/rules.ts'
 import { ignore, pin, promote, rollBack } from '#src/release/choose.ts'
 import type { Garbage } from '#src/release/collect-garbage.ts'
 import { listImages } from '#src/release/images.ts'
@@ -70,20 +71,28 @@ export function servingOf(parts: ServingParts): Serving {
   }
 }
 
+/** The rules of the configuration, and `hand` once somebody has asked for something. */
 function ruleViews({ rules, journal, running }: ServingParts): RuleView[] {
   const state = journal.state()
   const troubles = running.troubles()
-  return rules.map((rule) => {
+  const views = rules.map((rule) => {
     const known = state.rules.get(rule.name)
     const nextAt = known?.paused ? undefined : rule.nextAt(state, Date.now())
-    const last = known?.ticks.at(-1)
     const trouble = troubles.get(rule.name)
     return {
       name: rule.name,
-      meaning: trouble ? `${rule.meaning} (cannot look: ${trouble.message})` : rule.meaning,
+      meaning: rule.meaning,
+      ...(trouble === undefined ? {} : { trouble }),
       ...(nextAt === undefined ? {} : { nextAt }),
       ...(known?.paused ? { paused: known.paused } : {}),
-      ...(last ? { last: { ...last, at: last.doneAt ?? last.takenAt } } : {}),
+      ...lastOf(known),
     }
   })
+  const hand = lastOf(state.rules.get('hand'))
+  return hand.last ? [...views, { name: 'hand', meaning: 'when somebody asks for it', ...hand }] : views
+}
+
+function lastOf(known: RuleState | undefined): Pick<RuleView, 'last'> {
+  const last = known?.ticks.at(-1)
+  return last ? { last: { ...last, at: last.doneAt ?? last.takenAt } } : {}
 }

@@ -30,7 +30,7 @@ export function serveActions(app: Hono<WebEnvironment>, serving: Serving, board:
         ...(architectures.length === 0 ? {} : { architectures }),
         ...(to.length === 0 ? {} : { to }),
       })
-      return 'A release is asked for. The plan says what is to be built; where nothing changed, nothing is.'
+      return 'A release is asked for. The plan says what is to be built; where nothing changed, nothing is. What becomes of it stands under the button.'
     }),
   )
   app.post(
@@ -38,7 +38,8 @@ export function serveActions(app: Hono<WebEnvironment>, serving: Serving, board:
     asked(async (c, fields) => {
       const release = releaseOf(c)
       const choice = choiceOf(c, fields)
-      if (choice.force && choice.why === undefined) throw unexplained()
+      if (choice.force && choice.why === undefined)
+        throw unexplained('a promotion against what the release says of itself')
       await choose.promote(release, choice)
       return `Release ${line(release)} is promoted.`
     }),
@@ -46,7 +47,9 @@ export function serveActions(app: Hono<WebEnvironment>, serving: Serving, board:
   app.post(
     '/releases/:release/ignore',
     asked(async (c, fields) => {
-      await choose.ignore(releaseOf(c), choiceOf(c, fields))
+      const choice = choiceOf(c, fields)
+      if (choice.why === undefined) throw unexplained('to ignore a release')
+      await choose.ignore(releaseOf(c), choice)
       return `Release ${line(releaseOf(c))} is ignored.`
     }),
   )
@@ -105,11 +108,11 @@ function texts(fields: Fields, name: string): string[] {
     .filter((value) => value !== '')
 }
 
-function unexplained(): FactoryError {
+function unexplained(what: string): FactoryError {
   return new FactoryError({
     code: 'reason-missing',
     class: 'user',
-    message: 'a promotion against what the release says of itself needs a reason',
+    message: `${what} needs a reason`,
     hint: 'Fill in why: it is kept with the release.',
   })
 }

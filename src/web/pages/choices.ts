@@ -16,16 +16,12 @@ export function choicesOf(serving: Serving, release: ReleaseState, csrf: string,
   const id = `why-${line(name)}`
   const doubts = doubtsOf(serving, release)
   const pinned = release.pinned !== undefined
-  const promote =
-    channels.promoted?.release === name
-      ? ''
-      : html`<button
-          type="submit"
-          class="${promoteClass(serving, name, doubts)}"
-          formaction="${path}/promote"
-        >
-          ${doubts === undefined ? 'Promote' : 'Promote anyway'}
-        </button>`
+  const isPromoted = channels.promoted?.release === name
+  const promote = isPromoted
+    ? ''
+    : html`<button type="submit" class="${promoteClass(serving, name, doubts)}" formaction="${path}/promote">
+        ${doubts === undefined ? 'Promote' : 'Promote anyway'}
+      </button>`
   return html`<form class="choose" method="post" action="${path}/pin" aria-label="Choices for ${line(name)}">
     <input type="hidden" name="csrf" value="${csrf}" />
     <input type="hidden" name="back" value="${back}" />
@@ -41,7 +37,7 @@ export function choicesOf(serving: Serving, release: ReleaseState, csrf: string,
     />
     <span class="buttons">
       ${promote}
-      ${release.ignored ? '' : html`<button type="submit" formaction="${path}/ignore">Ignore</button>`}
+      ${release.ignored || isPromoted ? '' : html`<button type="submit" formaction="${path}/ignore">Ignore</button>`}
       <button type="submit">${pinned ? 'Unpin' : 'Pin'}</button>
     </span>
     ${

@@ -1,6 +1,6 @@
 import { html } from 'hono/html'
 import type { RuleView, Serving } from '../types.ts'
-import { type Markup, badge, line, moment, relative } from './markup.ts'
+import { type Markup, badge, line, lines, moment, relative } from './markup.ts'
 import { releaseAddress } from './release-work.ts'
 
 /** What starts releases by itself: when next, what came of it last, and what has paused. */
@@ -8,6 +8,7 @@ export function rulesSection(serving: Serving, csrf: string): Markup {
   const now = serving.now()
   const rules = serving
     .rules()
+    .filter(({ name }) => name !== 'hand')
     .toSorted((one, other) => (one.nextAt ?? Infinity) - (other.nextAt ?? Infinity))
   return html`<section class="card" aria-labelledby="rules">
     <h2 id="rules">What comes next</h2>
@@ -22,14 +23,15 @@ export function rulesSection(serving: Serving, csrf: string): Markup {
 }
 
 function ruleItem(rule: RuleView, now: number, csrf: string): Markup {
-  const { name, meaning, nextAt, paused, last } = rule
+  const { name, meaning, nextAt, paused, trouble, last } = rule
   return html`<li id="rule-${line(name)}">
     <div class="head">
       <h3>${line(name)}</h3>
-      ${paused ? badge('warn', 'paused') : ''}
+      ${paused ? badge('warn', 'paused') : ''} ${trouble ? badge('warn', 'cannot look') : ''}
       <p class="meta">${paused || nextAt === undefined ? '' : nextText(nextAt, now)}</p>
     </div>
     <p>${line(meaning)}</p>
+    ${trouble ? html`<p>${line(trouble.message)}, first ${relative(trouble.since, now)}</p>` : ''}
     ${paused ? pausedNote(name, paused, now, csrf) : ''} ${last ? lastText(last, now) : ''}
   </li>`
 }
@@ -60,11 +62,13 @@ const outcomes: Record<string, Parameters<typeof badge>[0]> = {
   skipped: 'plain',
 }
 
-function lastText(last: NonNullable<RuleView['last']>, now: number): Markup {
+/** What came of a tick, or that it is under way. */
+export function lastText(last: NonNullable<RuleView['last']>, now: number): Markup {
   const { why, at, outcome, release, message } = last
   return html`<p class="last">
     ${badge(outcomes[outcome ?? ''] ?? 'busy', (outcome ?? 'under way').replace('-', ' '))}
     ${release === undefined ? '' : html`<a href="${releaseAddress(release)}">${line(release)}</a>`}
-    ${relative(at, now)}: ${line(why)} ${message === undefined ? '' : html`<span>– ${line(message)}</span>`}
+    ${relative(at, now)}: ${line(why)}
+    ${message === undefined ? '' : html`<span class="said">– ${lines(message)}</span>`}
   </p>`
 }

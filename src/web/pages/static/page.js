@@ -3,6 +3,7 @@
 
 const leastBetweenMs = 1000
 const atLeastEveryMs = 30_000
+const awaitedEveryMs = 3000
 const lineElement = document.getElementById('line')
 let stream
 let timer
@@ -36,7 +37,8 @@ async function refresh() {
   } finally {
     asking = false
     clearTimeout(timer)
-    timer = setTimeout(refresh, again ? leastBetweenMs : atLeastEveryMs)
+    const quietMs = document.querySelector('[data-awaited]') ? awaitedEveryMs : atLeastEveryMs
+    timer = setTimeout(refresh, again ? leastBetweenMs : quietMs)
   }
 }
 
