@@ -56,7 +56,7 @@ async function looking<T>(
 
 function tell(
   { collected, kept }: { collected: readonly Collected[]; kept: readonly { release: string; why: string }[] },
-  { limit }: { limit: number },
+  { remove, limit }: { remove: boolean; limit: number },
 ): void {
   const shown = collected.filter(({ action }) => action !== 'failed')
   const rows = shown.map(({ release, arch, where, name, action, why }) => [
