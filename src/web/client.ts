@@ -30,7 +30,7 @@ const refusal = z.object({
 
 /**
  * Asks a running `factory serve`, and returns what it answers, parsed. Throws the error that it describes,
- * `factory-not-serving` where nobody answers within `answerMs` milliseconds, `factory-answer-unreadable` where somebody else does.
+ * `factory-not-serving` where nobody answers, `factory-answer-unreadable` where somebody else does.
  */
 export async function callFactory(
   address: FactoryAddress,
