@@ -11,8 +11,6 @@ export interface ServingProcess extends AsyncDisposable {
   readonly ended: Promise<{ exitCode: number | undefined }>
   /** Of the page. */
   readonly url: string
-  /** All lines so far. */
-  readonly said: readonly string[]
   /** Waits for a line that it says, from its start on; returns what the pattern's first group found, or the line. */
   until(pattern: RegExp): Promise<string>
 }
@@ -38,7 +36,6 @@ export async function serving(cwd: string, stateDirectory = ''): Promise<Serving
     kill: (signal) => void child.kill(signal),
     ended: child.then(({ exitCode }) => ({ exitCode })),
     url,
-    said,
     until,
     async [Symbol.asyncDispose]() {
       child.kill('SIGKILL')
