@@ -6,7 +6,7 @@ import { ensureLab } from '#test/lab/lab.ts'
 import { type FactoryRun, type LabFile, type Workspace, openWorkspace } from './factory.ts'
 import { type GlanceForWorkspace, openGlance } from './glance.ts'
 import { type IbmForWorkspace, ibmRegions, openIbm } from './ibm.ts'
-import { expectOnlyImages } from './kills.ts'
+import { expectOnlyImages, unnumbered, volumesOf } from './kills.ts'
 import { type OtherHypervisor, openOtherHypervisor } from './other-hypervisor.ts'
 import { type StandingHosts, openStandingHosts, standingArchitectures } from './standing-hosts.ts'
 
@@ -101,8 +101,8 @@ describe('one button, four architectures: two build on hosts that stand there, i
       expect(verified).toBe('not verified')
       expect(await fileHash(elsewhere.path(String(name)))).toBe(sha256)
     }
-    const names = listed.flatMap(({ name }) => [name, `${name}.json`])
-    expect(await elsewhere.volumes()).toEqual(names.toSorted())
+    const names = listed.flatMap(({ name }) => volumesOf(String(name), 'candidate'))
+    expect(unnumbered(await elsewhere.volumes())).toEqual(names.toSorted())
   })
 
   test('took one machine for each build, and leaves the hosts as they were', async () => {

@@ -1,4 +1,5 @@
 import { expect } from 'vitest'
+import type { ImageMark } from '#clouds/types.ts'
 import { readJournal } from '#src/journal/journal.ts'
 import { chooseSeed, randomFrom } from '#test/chaos/random.ts'
 import type { Workspace } from './factory.ts'
@@ -47,9 +48,19 @@ export async function expectOnlyImages(
     const builds = rented.filter(({ purpose }) => purpose === 'build').map(({ lease }) => lease.arch)
     expect(builds.toSorted(), 'machines for builds').toEqual(architectures.toSorted())
   }
-  const published = state.releases.flatMap(({ images }) => images.map(({ image }) => image))
-  const names = published.filter(({ cloud }) => cloud === 'lab').map(({ name }) => name)
-  const expected = names.flatMap((name) => [name, `${name}.json`])
-  expect((await workspace.volumes()).toSorted()).toEqual(expected.toSorted())
+  const published = state.releases.flatMap(({ images }) => images)
+  const ofLab = published.filter(({ image }) => image.cloud === 'lab')
+  const expected = ofLab.flatMap(({ image, marked }) => volumesOf(image.name, marked))
+  expect(unnumbered(await workspace.volumes())).toEqual(expected.toSorted())
   return state.releases.length
+}
+
+/** Names of what lies in a pool for an image: itself, what is known of it, and its mark, without the number of that. */
+export function volumesOf(name: string, mark: ImageMark | undefined): string[] {
+  return [name, `${name}.json`, ...(mark === undefined ? [] : [`${name}.channel-N-${mark}`])]
+}
+
+/** How often an image was marked before does not matter. */
+export function unnumbered(volumes: readonly string[]): string[] {
+  return volumes.map((volume) => volume.replace(/\.channel-\d+-/, '.channel-N-')).toSorted()
 }
