@@ -1,14 +1,16 @@
 /** The class of a failure decides what the engine does: stop, retry here, retry elsewhere, grow the disk. */
-export type FailureClass =
-  | 'user'
-  | 'infra'
-  | 'capacity'
-  | 'quota'
-  | 'permission'
-  | 'disk-full'
-  | 'timeout'
-  | 'bug'
-  | 'interrupted'
+export const failureClasses = [
+  'user',
+  'infra',
+  'capacity',
+  'quota',
+  'permission',
+  'disk-full',
+  'timeout',
+  'bug',
+  'interrupted',
+] as const
+export type FailureClass = (typeof failureClasses)[number]
 
 export interface FactoryErrorFacts {
   /** Kebab-case; every code has a row in docs/errors.md. */

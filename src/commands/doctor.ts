@@ -1,6 +1,8 @@
 import { loadConfiguration } from '#src/config/load.ts'
+import { registryClient } from '#src/registry/client.ts'
 import { table } from '#src/ui/table.ts'
 import { commandContext, openOneCloud } from './clouds.ts'
+import { inputFindings } from './doctor-inputs.ts'
 import { findAll } from './findings.ts'
 import { spelled } from './spelling.ts'
 
@@ -13,7 +15,11 @@ export async function doctorCommand(options: { config: string | undefined; json:
   const configuration = await loadConfiguration(options.config, process.cwd(), process.env, {
     checkFiles: false,
   })
-  const found = await findAll(configuration, options.config, commandContext())
+  const ctx = commandContext()
+  const registry = registryClient({ authFile: configuration.image.authFile })
+  const checkFiles = async () => void (await loadConfiguration(options.config, process.cwd()))
+  const inputs = () => inputFindings(configuration, { registry, checkFiles }, ctx)
+  const found = await findAll(configuration, inputs, ctx)
   if (options.json) process.stdout.write(`${JSON.stringify(found, undefined, 2)}\n`)
   else {
     const rows = found.map(({ cloud, severity, subject, message, hint }) => [

@@ -1,29 +1,24 @@
 import type { Finding } from '#clouds/types.ts'
-import { loadConfiguration } from '#src/config/load.ts'
 import type { Configuration } from '#src/config/types.ts'
 import type { Context } from '#src/context.ts'
 import { asFactoryError } from '#src/errors.ts'
-import { registryClient } from '#src/registry/client.ts'
 import { openOneCloud } from './clouds.ts'
 import { hereFindings } from './doctor-here.ts'
-import { inputFindings } from './doctor-inputs.ts'
 import { notifyFindings } from './doctor-notify.ts'
 
 export type Found = { cloud: string } & Finding
 
 /**
- * Everything that a release would stumble over; what fails is a finding, too. `inputs` and `here` stand where the others have
- * the name of their cloud.
+ * Everything that a release would stumble over, beginning with its inputs; what fails is a finding, too. `inputs` and
+ * `here` stand where the others have the name of their cloud.
  */
 export async function findAll(
   configuration: Configuration,
-  config: string | undefined,
+  inputs: () => AsyncIterable<Finding>,
   ctx: Context,
 ): Promise<Found[]> {
-  const registry = registryClient({ authFile: configuration.image.authFile })
-  const checkFiles = async () => void (await loadConfiguration(config, process.cwd()))
   const found = await Promise.all([
-    findingsOf('inputs', () => inputFindings(configuration, { registry, checkFiles }, ctx)),
+    findingsOf('inputs', inputs),
     findingsOf('here', async function* () {
       yield* hereFindings(configuration)
       yield* notifyFindings(configuration.notify)

@@ -1,10 +1,8 @@
 import { type ArtifactStore, openStore } from '#src/artifact/store.ts'
-import type { ReleaseOptions } from '#src/command-line/options.ts'
 import type { Cloud } from '#clouds/types.ts'
 import { loadConfiguration } from '#src/config/load.ts'
 import type { Configuration } from '#src/config/types.ts'
-import { FactoryError } from '#src/errors.ts'
-import type { Listener, ReleaseOutcome } from '#src/events.ts'
+import type { Listener } from '#src/events.ts'
 import { type Engine, aliveMs, engineAtWork, enterEngine } from '#src/journal/engine.ts'
 import { readJournal } from '#src/journal/journal.ts'
 import type { FactoryState } from '#src/journal/replay.ts'
@@ -17,28 +15,17 @@ import type { Plan } from '#src/release/plan.ts'
 import { markImages } from '#src/release/mark-images.ts'
 import { press } from '#src/release/press.ts'
 import { viewRelease } from '#src/release/view.ts'
-import { chooseListener } from '#src/ui/choose.ts'
 import type { Screen } from '#src/ui/listener.ts'
 import { summaryTable } from '#src/ui/summary.ts'
 import { commandContext, openClouds } from './clouds.ts'
 import { engineParts } from './engine-parts.ts'
 import { onInterruption, whileWatching } from './interruption.ts'
 import { otherFactory, toldOf } from './other-factory.ts'
-import { pressThere, remoteAddress, watchTick } from './release-there.ts'
+import { askRemote, askServing } from './release-served.ts'
+import { type ReleaseCommandOptions, exitCodes, screenFor } from './release-options.ts'
 import { secretsOf } from './secrets.ts'
-import { programName, shellWord, spelledScreen } from './spelling.ts'
+import { programName, shellWord } from './spelling.ts'
 import { summaryRows } from './summary-rows.ts'
-
-const exitCodes: Record<ReleaseOutcome, number> = { done: 0, failed: 1, partial: 3, interrupted: 130 }
-
-interface ReleaseCommandOptions extends ReleaseOptions {
-  config: string | undefined
-  keepBuilders?: boolean
-  takeOver?: boolean
-  /** The address of a factory that serves. */
-  remote?: string
-  output?: 'tree' | 'lines' | 'json'
-}
 
 /** What one press of the button works with, whether it becomes the engine or watches another one. */
 interface Button {
@@ -57,13 +44,11 @@ interface Button {
  * exit code.
  */
 export async function releaseCommand(options: ReleaseCommandOptions): Promise<number> {
-  if (options.remote !== undefined) return await askThere(options.remote, options)
+  if (options.remote !== undefined) return await askRemote(options.remote, options)
+  const served = await servedExitCode(options)
+  if (served !== undefined) return served
   const configuration = await loadConfiguration(options.config, process.cwd())
   const { stateDirectory } = configuration
-  const atWork = engineAtWork(stateDirectory)
-  const isGonePast = options.takeOver === true && (atWork?.silentMs ?? 0) > aliveMs
-  const served = atWork && !isGonePast ? await asWisher(configuration, options) : undefined
-  if (served !== undefined) return served
   const clouds = await openClouds(configuration)
   const registry = registryClient({ authFile: configuration.image.authFile })
   const store = openStore(stateDirectory)
@@ -88,6 +73,16 @@ export async function releaseCommand(options: ReleaseCommandOptions): Promise<nu
   } finally {
     await screen.close()
   }
+}
+
+/** A factory that serves has the files itself, or they are in its repository. Undefined where none serves, or is gone past. */
+async function servedExitCode(options: ReleaseCommandOptions): Promise<number | undefined> {
+  const { stateDirectory } = await loadConfiguration(options.config, process.cwd(), process.env, {
+    checkFiles: false,
+  })
+  const atWork = engineAtWork(stateDirectory)
+  const isGonePast = options.takeOver === true && (atWork?.silentMs ?? 0) > aliveMs
+  return atWork && !isGonePast ? await askServing(stateDirectory, options) : undefined
 }
 
 async function asEngine(button: Button, engine: Engine): Promise<number> {
@@ -119,57 +114,6 @@ async function asEngine(button: Button, engine: Engine): Promise<number> {
   if (result.outcome === 'interrupted') interruption.signal.throwIfAborted()
   if (result.outcome !== 'done') process.stderr.write(`What is missing is made by: ${resumeCommand()}\n`)
   return exitCodes[result.outcome]
-}
-
-function screenFor({ output }: ReleaseCommandOptions): Screen {
-  const chosen = chooseListener(output, process.stderr)
-  return output === 'json' ? chosen : spelledScreen(chosen)
-}
-
-/** Asks a factory on another machine, and leaves the watching to its page. */
-async function askThere(url: string, options: ReleaseCommandOptions): Promise<number> {
-  const tick = await pressThere(remoteAddress(url), options)
-  if (options.output === 'json') process.stdout.write(`${JSON.stringify({ tick })}\n`)
-  else process.stderr.write(`Asked for; watch it on ${url}\n`)
-  return 0
-}
-
-/** Where a factory serves this configuration, it makes the release, and this process shows it; undefined where none does. */
-async function asWisher(
-  { stateDirectory }: Configuration,
-  options: ReleaseCommandOptions,
-): Promise<number | undefined> {
-  let tick: string
-  try {
-    tick = await pressThere({ stateDirectory }, options)
-  } catch (error) {
-    if (error instanceof FactoryError && error.code === 'factory-not-serving') return undefined
-    throw error
-  }
-  const screen = screenFor(options)
-  if (options.keepBuilders) {
-    const message = 'factory serve makes the release, and keeps no builders: --keep-builders does nothing'
-    screen.listen({ type: 'warning', at: Date.now(), message })
-  }
-  using watching = whileWatching(() => true)
-  const done = await watchTick(stateDirectory, tick, screen.listen, watching.signal).catch(
-    async (error: unknown) => {
-      await screen.close()
-      throw error
-    },
-  )
-  if (done.outcome === 'nothing-changed') {
-    const { release = '', message: why = '' } = done
-    screen.listen({ type: 'nothing-changed', at: Date.now(), key: '', release, why })
-    await screen.close()
-    return 0
-  }
-  await screen.close()
-  using journal = readJournal(stateDirectory)
-  const release = journal.state().releases.findLast((one) => one.release === done.release)
-  if (release && options.output !== 'json') process.stdout.write(summaryTable(summaryRows(release)))
-  if (!release && done.message !== undefined) process.stderr.write(`error: ${done.message}\n`)
-  return release?.outcome ? exitCodes[release.outcome] : 1
 }
 
 /** Undefined when this process should try to become the engine: the other one is gone, or made something else. */

@@ -18,8 +18,9 @@ import { commandContext, openClouds } from './clouds.ts'
 import { tellFailure } from './error-text.ts'
 import { type Found, findAll } from './findings.ts'
 import { otherFactory } from './other-factory.ts'
-import { untilTold } from './serve/stopping.ts'
+import { servedInputs } from './serve/inputs.ts'
 import { servingOf } from './serve/serving.ts'
+import { untilTold } from './serve/stopping.ts'
 import { tellOf } from './serve/telling.ts'
 import { lookAfter } from './serve/upkeep.ts'
 import { openWorkshop } from './serve/workshop.ts'
@@ -97,6 +98,7 @@ async function serve(configuration: Configuration, { engine, config, stop }: Sur
   const silence = new AbortController()
   const told = { ...commandContext(silence.signal), log, pageUrl: listening.url, name: owner }
   const notifier = createNotifier(configuration.notify, told)
+  const inputs = { configuration, config, registry, source }
   const upkeep = lookAfter({
     clouds,
     owner,
@@ -106,7 +108,7 @@ async function serve(configuration: Configuration, { engine, config, stop }: Sur
     listener,
     busy: workshop.busy,
     repair: workshop.repair,
-    doctor: async () => await findAll(configuration, config, stoppable),
+    doctor: async () => await findAll(configuration, () => servedInputs(inputs, stoppable), stoppable),
     found: (found) => (findings = { at: Date.now(), found }),
   })
   const telling = tellOf(journal, { stateDirectory, notifier, signal: stop }, stoppable.sleep)

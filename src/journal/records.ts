@@ -1,111 +1,24 @@
 import { z } from 'zod'
-import { architectureNames } from '#arch/index.ts'
-import { cloudKinds, imageMarks } from '#clouds/types.ts'
-import { stepNames } from '#src/events.ts'
+import { imageMarks } from '#clouds/types.ts'
+import {
+  architecture,
+  artifact,
+  builderRef,
+  decision,
+  destination,
+  errorFacts,
+  image,
+  imagePlace,
+  lease,
+  place,
+  plannedBuild,
+  seen,
+  sha256,
+  tickOutcomes,
+} from './record-parts.ts'
 
 /** Raised when a record changes its meaning; a journal with a newer one is refused. */
 export const journalVersion = 3
-
-const architecture = z.enum(architectureNames)
-const format = z.enum(['raw', 'qcow2'])
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
-const place = { arch: architecture, step: z.enum(stepNames), target: z.string().optional() }
-
-const errorFacts = z.object({
-  code: z.string(),
-  class: z.enum([
-    'user',
-    'infra',
-    'capacity',
-    'quota',
-    'permission',
-    'disk-full',
-    'timeout',
-    'bug',
-    'interrupted',
-  ]),
-  message: z.string(),
-  hint: z.string().optional(),
-})
-
-const lease = z.object({
-  id: z.string(),
-  owner: z.string(),
-  release: z.string(),
-  arch: architecture,
-  expires: z.string(),
-})
-
-const builderRef = z.object({
-  leaseId: z.string(),
-  arch: architecture,
-  machine: z.string(),
-  address: z.object({
-    host: z.string(),
-    port: z.number(),
-    proxyCommand: z.array(z.string()).readonly().optional(),
-  }),
-  user: z.string(),
-  hostPublicKey: z.string(),
-  hostKeyExposed: z.boolean().optional(),
-  dataDisk: z.string().optional(),
-  /** At the prices that the configuration had when the machine was rented; absent in old journals. */
-  rates: z
-    .array(
-      z.object({
-        what: z.string(),
-        price: z.object({ amount: z.number(), currency: z.string() }).optional(),
-      }),
-    )
-    .readonly()
-    .optional(),
-})
-
-const artifact = z.object({
-  arch: architecture,
-  format,
-  sha256,
-  sizeBytes: z.number(),
-  virtualBytes: z.number(),
-  contentBytes: z.number(),
-})
-
-const image = z.object({
-  cloud: z.string(),
-  kind: z.enum(cloudKinds),
-  region: z.string(),
-  arch: architecture,
-  id: z.string(),
-  name: z.string(),
-  format,
-  sha256,
-  sizeBytes: z.number(),
-  release: z.string(),
-})
-
-const destination = z.object({
-  cloud: z.string(),
-  region: z.string(),
-  arch: architecture,
-  format,
-  verify: z.boolean(),
-})
-
-const tickOutcomes = ['released', 'nothing-changed', 'failed', 'skipped'] as const
-
-/** Who chose, and why; absent where the engine did. */
-const decision = {
-  by: z.string().optional(),
-  why: z.string().optional(),
-  forced: z.boolean().optional(),
-}
-
-const imagePlace = { arch: architecture, cloud: z.string(), region: z.string(), imageId: z.string() }
-
-/** Of a watching rule: a commit behind a git reference, a digest behind an image reference. */
-const seen = z.object({ source: z.string(), value: z.string() })
-
-const plannedBuild = z.object({ arch: architecture, buildKey: z.string(), why: z.string() })
 
 /**
  * One transition each. Everything that the factory knows about the past is derived from these by replay;

@@ -1,8 +1,8 @@
 import type { ArchitectureName } from '#arch/index.ts'
-import type { Image, ImageMark } from '#clouds/types.ts'
 import type { ErrorFacts, ReleaseOutcome, StepName } from '#src/events.ts'
 import { type Channels, moveChannel } from './channels.ts'
 import { type Decision, decisionOf } from './decisions.ts'
+import { type PublishedImage, imagesAfter } from './images.ts'
 import { type LeaseState, applyLease, failLeases } from './leases.ts'
 import type { CollectedArtifact, PlannedDestination, StoredRecord } from './records.ts'
 import { type RuleState, applyRule } from './rules.ts'
@@ -18,12 +18,6 @@ export interface StepState {
   error?: ErrorFacts
 }
 
-export interface Verification {
-  result: 'passed' | 'failed' | 'not verified'
-  how: string
-  bootMs?: number
-}
-
 export interface CollectedBuild {
   release: string
   arch: ArchitectureName
@@ -35,16 +29,6 @@ export interface CollectedBuild {
   artifacts: CollectedArtifact[]
   /** `factory gc` took its bytes out of the local store. */
   removed?: boolean
-}
-
-export interface PublishedImage {
-  image: Image
-  publishedAt: number
-  verification?: Verification
-  /** What its cloud was told of it last. */
-  marked?: ImageMark
-  /** It is gone, or about to be: why, and when that was decided. */
-  removal?: { why: string; at: number; done: boolean }
 }
 
 export interface ReleaseState {
@@ -164,28 +148,12 @@ function applyToRelease(state: FactoryState, release: ReleaseState, record: Stor
       return
     }
     case 'image-published':
-      release.images = release.images.filter(({ image }) => !sameImage(image, record.image))
-      release.images.push({ image: record.image, publishedAt: record.at })
-      return
-    case 'image-verified': {
-      const published = imageOf(release, record)
-      if (published) published.verification = verificationOf(record)
-      return
-    }
-    case 'image-marked': {
-      const published = imageOf(release, record)
-      if (published) published.marked = record.mark
-      return
-    }
+    case 'image-verified':
+    case 'image-marked':
     case 'image-removing':
-    case 'image-removed': {
-      const published = imageOf(release, record)
-      if (!published) return
-      if (record.type === 'image-removing')
-        published.removal = { why: record.why, at: record.at, done: false }
-      else if (published.removal) published.removal.done = true
+    case 'image-removed':
+      release.images = imagesAfter(release.images, record)
       return
-    }
     case 'artifact-removed':
       for (const build of state.collected.values())
         if (build.artifacts.some(({ sha256 }) => sha256 === record.sha256)) build.removed = true
@@ -198,13 +166,6 @@ function applyToRelease(state: FactoryState, release: ReleaseState, record: Stor
       if (record.pinned) release.pinned = decisionOf(record)
       else delete release.pinned
   }
-}
-
-function imageOf(
-  { images }: ReleaseState,
-  place: Pick<ImageIdentity, 'cloud' | 'region' | 'arch'> & { imageId: string },
-): PublishedImage | undefined {
-  return images.find(({ image }) => sameImage(image, { ...place, id: place.imageId }))
 }
 
 function withCollected(
@@ -239,17 +200,4 @@ function applyStep(
   }
   running.state = 'failed'
   running.error = record.error as ErrorFacts
-}
-
-function verificationOf(record: Extract<StoredRecord, { type: 'image-verified' }>): Verification {
-  const { result, how, bootMs } = record
-  return bootMs === undefined ? { result, how } : { result, how, bootMs }
-}
-
-type ImageIdentity = Pick<Image, 'cloud' | 'region' | 'arch' | 'id'>
-
-function sameImage(one: ImageIdentity, other: ImageIdentity): boolean {
-  return (
-    one.cloud === other.cloud && one.region === other.region && one.arch === other.arch && one.id === other.id
-  )
 }

@@ -4,6 +4,7 @@ import type { ArtifactStore } from '#src/artifact/store.ts'
 import type { Context } from '#src/context.ts'
 import { asFactoryError } from '#src/errors.ts'
 import type { ErrorFacts } from '#src/events.ts'
+import { isSameImage } from '#src/journal/images.ts'
 import type { Journal } from '#src/journal/journal.ts'
 import type { Requirement } from './outcome.ts'
 import { type Retention, type Superfluous, superfluous } from './retention.ts'
@@ -108,12 +109,6 @@ async function removeImage(
   await images.remove(image, ctx)
   journal.appendAll(places.map((place) => ({ type: 'image-removed', ...place })))
   return 'removed'
-}
-
-function isSameImage(one: Image, other: Image): boolean {
-  return (
-    one.cloud === other.cloud && one.region === other.region && one.arch === other.arch && one.id === other.id
-  )
 }
 
 async function attempt(

@@ -1,5 +1,6 @@
 import type { ImageMark } from '#clouds/types.ts'
-import type { FactoryState, PublishedImage, ReleaseState } from '#src/journal/replay.ts'
+import type { PublishedImage } from '#src/journal/images.ts'
+import type { FactoryState, ReleaseState } from '#src/journal/replay.ts'
 import type { Price } from '#src/cost.ts'
 import type { CloudAbilities } from './destinations.ts'
 import type { Requirement } from './outcome.ts'

@@ -1,7 +1,8 @@
 import type { ArchitectureName } from '#arch/index.ts'
 import type { ReleaseOutcome } from '#src/events.ts'
 import type { PlannedDestination } from '#src/journal/records.ts'
-import type { PublishedImage, ReleaseState } from '#src/journal/replay.ts'
+import type { PublishedImage } from '#src/journal/images.ts'
+import type { ReleaseState } from '#src/journal/replay.ts'
 
 export type Requirement = 'all' | 'any' | readonly ArchitectureName[]
 

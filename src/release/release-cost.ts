@@ -3,7 +3,7 @@ import type { ReleaseCost } from '#src/artifact/cost.ts'
 import { forTime, notPriced, pricesOf, rounded, sumOf } from '#src/cost.ts'
 import type { LeaseState } from '#src/journal/leases.ts'
 import type { CollectedArtifact } from '#src/journal/records.ts'
-import type { PublishedImage } from '#src/journal/replay.ts'
+import type { PublishedImage } from '#src/journal/images.ts'
 import type { CloudAbilities } from './destinations.ts'
 
 /** What the journal knows of one architecture of a release; the clouds only lend the prices of their images. */

@@ -1,5 +1,6 @@
 import type { ImageMark } from '#clouds/types.ts'
-import type { FactoryState, PublishedImage, ReleaseState } from '#src/journal/replay.ts'
+import type { PublishedImage } from '#src/journal/images.ts'
+import type { FactoryState, ReleaseState } from '#src/journal/replay.ts'
 import { type Requirement, judge } from './outcome.ts'
 
 /** An image of a cloud, every release that has it, and the mark that it should have. */

@@ -37,13 +37,13 @@ export async function checkedOut(
 
 /** What the release of a tick is made from: its commit, else the newest; the files here where there is no `rebuild.git`. */
 export async function sourcesFor(
-  due: Due,
+  due: Due | undefined,
   configuration: Configuration,
   source: GitSource | undefined,
   signal: AbortSignal,
 ): Promise<CheckedOut> {
   if (source === undefined) return { configuration, [Symbol.asyncDispose]: async () => undefined }
-  const commit = commitOf(due, source) ?? (await source.fetch(signal))
+  const commit = (due && commitOf(due, source)) ?? (await source.fetch(signal))
   return await checkedOut(configuration, source, commit, signal)
 }
 

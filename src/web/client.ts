@@ -1,7 +1,7 @@
 import { type IncomingMessage, type RequestOptions, request as plain } from 'node:http'
 import { request as encrypted } from 'node:https'
 import { z } from 'zod'
-import { FactoryError } from '#src/errors.ts'
+import { FactoryError, failureClasses } from '#src/errors.ts'
 import { socketPath } from './socket-path.ts'
 
 /** A factory of this user on this machine, or one that is called by its address. */
@@ -13,17 +13,7 @@ const wrongTokenHint = 'FACTORY_TOKEN has to be the token that factory serve sho
 const longestBytes = 64 * 1024 * 1024
 const refusal = z.object({
   code: z.string(),
-  class: z.enum([
-    'user',
-    'infra',
-    'capacity',
-    'quota',
-    'permission',
-    'disk-full',
-    'timeout',
-    'bug',
-    'interrupted',
-  ]),
+  class: z.enum(failureClasses),
   message: z.string(),
   hint: z.string().optional(),
 })

@@ -5,9 +5,10 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { openJournal, readJournal } from '#src/journal/journal.ts'
 import { type Workspace, makeWorkspace } from '#test/config/workspace.ts'
+import { startGit } from '#test/trigger/git-server.ts'
 import { recordsOf } from './released.ts'
 import { serving } from './serving-process.ts'
 
@@ -175,6 +176,27 @@ describe('factory serve', () => {
     expect(rules).toMatchObject([{ name: 'hand', last: { outcome: 'failed' } }])
     using journal = readJournal(join(workspace.directory, '.factory'))
     expect(journal.state().rules.get('hand')?.ticks).toMatchObject([{ outcome: 'failed' }])
+  })
+
+  test('needs no Containerfile here where it builds from a repository: neither for a release nor for doctor', async () => {
+    await using git = await startGit({ 'images/Containerfile': 'FROM 127.0.0.1:1/nothing:latest\n' })
+    await using workspace = await makeWorkspace({
+      'factory.yaml': configuration
+        .replace(/ref: "[^"]*"/, 'containerfile: images/Containerfile')
+        .concat(`rebuild: { git: { url: "${git.url}" } }\n`),
+    })
+    await using served = await started(workspace)
+    const asked = await factory(workspace, 'release', '--output', 'lines')
+    expect(asked.exitCode, asked.stderr).toBe(1)
+    expect(asked.stderr).toContain('127.0.0.1:1')
+    const findings = await vi.waitUntil(
+      async () =>
+        (await (await served.get('/api/findings')).json()) as { found: { message: string }[] } | null,
+      { timeout: 50_000, interval: 200 },
+    )
+    const said = findings.found.map(({ message }) => message).join('\n')
+    expect(said).toContain('127.0.0.1:1')
+    expect(said).not.toMatch(/Containerfile/)
   })
 
   test('finishes a tick that it had taken when it was killed', async () => {

@@ -118,10 +118,8 @@ test('promoting it on the page moves the address that consumers read', async () 
     const choices = person.page.getByRole('form', { name: `Choices for ${release}` })
     await choices.getByLabel('Why').fill('it boots')
     await choices.getByRole('button', { name: 'Promote' }).click()
-    await person.page
-      .getByText(/promoted/i)
-      .first()
-      .waitFor()
+    // The page that follows offers it for the others only.
+    await choices.getByRole('button', { name: 'Promote' }).waitFor({ state: 'detached' })
     await person.keep('promoted-in-the-lab')
   } finally {
     await browser.close()
@@ -145,8 +143,10 @@ test('a commit that touches something else leads to "nothing changed", and rents
     lastTick(state)?.tick !== before.tick && lastTick(state)?.outcome ? lastTick(state) : undefined,
   )
   expect(tick.outcome).toBe('nothing-changed')
-  const rules = (await (await ask('/api/rules')).json()) as { last: { outcome: string } }[]
-  expect(rules).toMatchObject([{ name: 'containerfile', last: { outcome: 'nothing-changed' } }])
+  const rules = (await (await ask('/api/rules')).json()) as { name: string; last?: object }[]
+  expect(rules.find(({ name }) => name === 'containerfile')?.last).toMatchObject({
+    outcome: 'nothing-changed',
+  })
   expect(await until((state) => state.leases.length)).toBe(leases)
   served.kill('SIGTERM')
   expect(await served.ended).toMatchObject({ exitCode: 0 })

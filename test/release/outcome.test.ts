@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { ArchitectureName } from '#arch/index.ts'
-import type { PublishedImage, Verification } from '#src/journal/replay.ts'
+import type { PublishedImage, Verification } from '#src/journal/images.ts'
 import { judge } from '#src/release/outcome.ts'
 
 function image(arch: ArchitectureName, result: Verification['result'] = 'passed'): PublishedImage {

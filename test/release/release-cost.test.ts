@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import type { Rate } from '#src/cost.ts'
 import { openJournal } from '#src/journal/journal.ts'
 import type { JournalRecord } from '#src/journal/records.ts'
-import type { PublishedImage } from '#src/journal/replay.ts'
+import type { PublishedImage } from '#src/journal/images.ts'
 import { type Spent, costOf } from '#src/release/release-cost.ts'
 import { options } from './planning.ts'
 
