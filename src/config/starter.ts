@@ -42,4 +42,6 @@ publish:
 require: all # or any, or a list of architectures: what makes a release complete
 
 # limits: { build: 2h, disk: 2h, boot: 10m, reconnect: 2m, lease: 4h, collect: 1h }
+# retention: { keep: 3, minAge: 30d } # what factory gc leaves alone
+# rebuild: { cron: "0 4 * * 1", timezone: UTC, inactivity: 14d, watch: [base] } # when factory serve releases by itself
 `
