@@ -1,34 +1,31 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { late, lostAnswer } from '#test/servers/aws-front/effects.ts'
 import { awsForTests } from '#test/servers/aws-test.ts'
 import { awsCloud } from './aws-cloud.ts'
 import { expectOneOfEverythingOnAws } from './aws-image.ts'
-import { type RunPoints, type Spared, around, isReading } from './cloud-points.ts'
-import { cloudSweep, tellKills } from './cloud-sweep.ts'
+import { isReading } from './cloud-points.ts'
+import { cloudSweep } from './cloud-sweep.ts'
 import { cloudWorlds } from './cloud-worlds.ts'
 
 /*
  * The engine and the AWS adapter together, of which sweep.test.ts has the first alone and the tests of test/clouds the
  * second. One architecture says as much as two: in the adapter they share nothing.
  */
-const inWorld = cloudWorlds([awsForTests(), awsForTests()], awsCloud)
-const sweep = cloudSweep(inWorld, expectOneOfEverythingOnAws)
-let whole: RunPoints = { appends: [], requests: [] }
-let resumed = whole
-beforeAll(async () => {
-  ;({ whole, resumed } = await sweep.points())
-}, 600_000)
-
+const accounts = [awsForTests(), awsForTests()]
 /** All blocks are under way at once: the first and the last one are enough. */
 const betweenBlocks = /^PutSnapshotBlock \S+ #[23]$/
-const spared: Spared = {
-  between: betweenBlocks,
-  // The last one for the mark that an image is ready.
-  inARow:
-    /^(ModifyImageAttribute|ModifySnapshotAttribute|EnableImageDeprecation) |^CreateTags (us-east-1 #2|eu-west-1 #1)$/,
-}
+const sweep = cloudSweep({
+  openWorlds: () => cloudWorlds(accounts, awsCloud),
+  expectOneOfEverything: expectOneOfEverythingOnAws,
+  spared: {
+    between: betweenBlocks,
+    // The last one for the mark that an image is ready.
+    inARow:
+      /^(ModifyImageAttribute|ModifySnapshotAttribute|EnableImageDeprecation) |^CreateTags (us-east-1 #2|eu-west-1 #1)$/,
+  },
+})
 
 /** Requests of the adapter that change something and that such a release does not make. */
 const notOfSuchARelease = {
@@ -61,32 +58,21 @@ describe('an orchestrator on AWS that is killed and run again', () => {
     const made = sources.flatMap((source) =>
       [...source.matchAll(/new (\w+)Command\(/g)].map(([, action]) => action as string),
     )
-    const killedAt = new Set(around(whole, spared).map(({ point }) => point.split(' ')[0]))
+    const killedAt = new Set(sweep.kills().map(({ point }) => point.split(' ')[0]))
     const missing = new Set(made.filter((action) => !isReading(action) && !killedAt.has(action)))
     expect([...missing].toSorted()).toEqual(Object.values(notOfSuchARelease).flat().toSorted())
   })
 
-  test('around every append and every request that changes something: one of everything, and nothing is left', async () => {
-    const kills = around(whole, spared)
-    await sweep.inEach(kills, sweep.killAndRunAgain)
-    tellKills(kills, whole)
-  })
+  test(
+    'around every append and every request that changes something: one of everything, and nothing is left',
+    sweep.killAround,
+  )
 
-  test('again when it has taken up the machine of a run that was killed: still that one', async () => {
-    const points = [
-      ...resumed.appends.filter((point) => /^append lease-(acquired|prolonged) .*#1$/.test(point)),
-      ...resumed.requests.slice(0, 1),
-    ]
-    expect(points).toHaveLength(3)
-    expect(points.at(-1)).toMatch(/^CreateTags /)
-    await sweep.inEach(points, async (world, point) => {
-      await sweep.killInBuild(world)
-      await sweep.killAndRunAgain(world, { point, when: 'after' })
-    })
-  })
+  test('again when it has taken up the machine of a run that was killed: still that one', () =>
+    sweep.killWhenTakenUp(['CreateTags us-east-1']))
 
   test('whose last request comes to AWS only when the next run is over: it makes nothing more', async () => {
-    const points = whole.requests.filter((request) => /^(Run|Start|Register|Copy)/.test(request))
+    const points = sweep.whole.requests.filter((request) => /^(Run|Start|Register|Copy)/.test(request))
     expect(points).toHaveLength(6)
     await sweep.inEach(points, async (world, point) => {
       const after = `${point} comes late, ${world.directory}`
@@ -104,13 +90,13 @@ describe('an orchestrator on AWS that is killed and run again', () => {
 
 describe('an answer of AWS that is lost after the request had its effect', () => {
   test('costs no second machine and no second image, whichever it was', async () => {
-    const requests = whole.requests.filter((request) => !betweenBlocks.test(request))
+    const requests = sweep.whole.requests.filter((request) => !betweenBlocks.test(request))
     await sweep.inEach(requests, async (world, request) => {
       await sweep.loseAnswer(world, request, world.cloud.strike(request, lostAnswer()))
     })
   })
 
   test('costs nothing more when the connection breaks under each kind of request, one after the other', async () => {
-    await sweep.loseOneOfEach(whole)
+    await sweep.loseOneOfEach()
   })
 })

@@ -1,10 +1,10 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { type IbmForTests, startIbm } from '#test/clouds/ibm-fixture.ts'
 import { operations } from '#test/servers/ibm-cloud/serve.ts'
-import { type RunPoints, type Spared, around, isLong, partsOfPoint } from './cloud-points.ts'
-import { type CloudSweep, cloudSweep, tellKills } from './cloud-sweep.ts'
+import { isLong } from './cloud-points.ts'
+import { cloudSweep } from './cloud-sweep.ts'
 import { expectOneOfEveryMachine, stateIn } from './cloud-world.ts'
 import { type CloudWorld, cloudWorlds } from './cloud-worlds.ts'
 import { type IbmCloud, changesNothing, ibmCloud } from './ibm-cloud.ts'
@@ -15,31 +15,28 @@ import { type IbmCloud, changesNothing, ibmCloud } from './ibm-cloud.ts'
  * machine that boots it in the other one makes the same requests there. VPC knows no token but the name, so a machine that
  * is asked for by a request which comes only when its lease is long over is there, for reapers to find; that is not swept.
  */
-const places: IbmForTests[] = []
-let sweep: CloudSweep<IbmCloud>
-let whole: RunPoints = { appends: [], requests: [] }
-let resumed = whole
-beforeAll(async () => {
-  const polls = { image: 0, instance: 0, address: 0, deletion: 0 }
-  // One after the other: the first makes a tree that both use.
-  for (const _lane of [1, 2])
-    places.push(await startIbm({ polls, tagLag: { attach: 0, read: 0 }, pageSize: 100 }))
-  sweep = cloudSweep(cloudWorlds(places, ibmCloud), expectOneOfEverythingOnIbm)
-  ;({ whole, resumed } = await sweep.points())
-  whole.requests = whole.requests.filter((request) => !maybe.test(request))
-}, 600_000)
-afterAll(async () => {
-  for (const place of places) await place[Symbol.asyncDispose]()
-})
+const started = new AsyncDisposableStack()
+afterAll(() => started.disposeAsync())
 
-const spared: Spared = {
-  // Marks follow what they stand on, parts their upload, and the address goes when its machine has gone.
-  inARow: /^(AttachTag|DeleteTag|UploadPart|CompleteMultipartUpload|DeleteFloatingIp) /,
-  // Of the three that the first lease leaves in the account's list.
-  between: /^DeleteTag global #3$/,
-}
-/** How many names of tags the other leases leave there depends on which of them ends first. */
-const maybe = /^DeleteTag global #([5-9]|\d\d)$/
+const sweep = cloudSweep({
+  async openWorlds() {
+    const polls = { image: 0, instance: 0, address: 0, deletion: 0 }
+    const places: IbmForTests[] = []
+    // One after the other: the first makes a tree that both use.
+    for (const _lane of [1, 2])
+      places.push(started.use(await startIbm({ polls, tagLag: { attach: 0, read: 0 }, pageSize: 100 })))
+    return cloudWorlds(places, ibmCloud)
+  },
+  expectOneOfEverything: expectOneOfEverythingOnIbm,
+  spared: {
+    // Marks follow what they stand on, parts their upload, and the address goes when its machine has gone.
+    inARow: /^(AttachTag|DeleteTag|UploadPart|CompleteMultipartUpload|DeleteFloatingIp) /,
+    // Of the three that the first lease leaves in the account's list.
+    between: /^DeleteTag global #3$/,
+  },
+  // How many names of tags the other leases leave there depends on which of them ends first.
+  uncertain: /^DeleteTag global #([5-9]|\d\d)$/,
+})
 
 /** Requests that the double knows and that such a release does not make. */
 const notOfSuchARelease = {
@@ -60,41 +57,26 @@ describe('an orchestrator on IBM Cloud that is killed and run again', () => {
       .flatMap((source) => [...source.matchAll(/new (\w+)Command\(/g)].map(([, action]) => action as string))
     // The double refuses what it does not know, so the adapter makes no others.
     const known = Object.values(operations).flatMap((each) => each.map(({ action }) => action))
-    const killedAt = new Set(around(whole, spared).map(({ point }) => point.split(' ')[0]))
+    const killedAt = new Set(sweep.kills().map(({ point }) => point.split(' ')[0]))
     const missing = new Set(
       [...known, ...ofBucket].filter((action) => !changesNothing(action) && !killedAt.has(action)),
     )
     expect([...missing].toSorted()).toEqual(Object.values(notOfSuchARelease).flat().toSorted())
   })
 
-  test('around every append and every request that changes something: one of everything, and nothing is left', async () => {
-    const kills = around(whole, spared)
-    await sweep.inEach(kills, sweep.killAndRunAgain)
-    tellKills(kills, whole)
-  })
+  test(
+    'around every append and every request that changes something: one of everything, and nothing is left',
+    sweep.killAround,
+  )
 
-  test('again when it has taken up the machine of a run that was killed: still that one', async () => {
-    const points = [
-      ...resumed.appends.filter((point) => /^append lease-(acquired|prolonged) .*#1$/.test(point)),
-      ...resumed.requests.slice(0, 2),
-    ]
-    expect(points.map((point) => partsOfPoint(point).name)).toEqual([
-      'append lease-acquired x86_64',
-      'append lease-prolonged x86_64',
-      'AttachTag global',
-      'DeleteTag global',
-    ])
-    await sweep.inEach(points, async (world, point) => {
-      await sweep.killInBuild(world)
-      await sweep.killAndRunAgain(world, { point, when: 'after' })
-    })
-  })
+  test('again when it has taken up the machine of a run that was killed: still that one', () =>
+    sweep.killWhenTakenUp(['AttachTag global', 'DeleteTag global']))
 })
 
 describe('an answer of IBM Cloud that is lost after the request had its effect', () => {
   test('costs no second machine and no second image, whichever it was', async () => {
-    await sweep.inEach(isLong ? whole.requests : [], sweep.loseAnswer)
-    await sweep.loseOneOfEach(whole)
+    await sweep.inEach(isLong ? sweep.whole.requests : [], sweep.loseAnswer)
+    await sweep.loseOneOfEach()
   })
 })
 

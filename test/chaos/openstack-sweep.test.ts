@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { createOpenstackFixture } from '#test/clouds/openstack-fixture.ts'
 import { startStack } from '#test/servers/openstack/stack.ts'
 import { openstackTree } from '#test/servers/openstack/tree.ts'
 import { startCloud } from '#test/servers/openstack-double/double.ts'
-import { type RunPoints, type Spared, around, isLong, partsOfPoint } from './cloud-points.ts'
-import { type CloudSweep, cloudSweep, tellKills } from './cloud-sweep.ts'
+import { isLong, partsOfPoint } from './cloud-points.ts'
+import { cloudSweep } from './cloud-sweep.ts'
 import { expectOneOfEveryMachine, stateIn } from './cloud-world.ts'
 import { type CloudWorld, cloudWorlds } from './cloud-worlds.ts'
 import { type OpenstackCloud, type OpenstackPlace, openstackCloud, otherProject } from './openstack-cloud.ts'
@@ -17,15 +17,6 @@ import { type OpenstackCloud, type OpenstackPlace, openstackCloud, otherProject 
  * and the strict double of Nova, Cinder and Neutron. One region: in another one Glance is asked for the same.
  */
 const started = new AsyncDisposableStack()
-let sweep: CloudSweep<OpenstackCloud>
-let whole: RunPoints = { appends: [], requests: [] }
-let resumed = whole
-beforeAll(async () => {
-  await openstackTree()
-  const places = await Promise.all([openPlace(), openPlace()])
-  sweep = cloudSweep(cloudWorlds(places, openstackCloud), expectOneOfEverythingOnOpenstack)
-  ;({ whole, resumed } = await sweep.points())
-}, 600_000)
 afterAll(() => started.disposeAsync())
 
 async function openPlace(): Promise<OpenstackPlace> {
@@ -35,12 +26,19 @@ async function openPlace(): Promise<OpenstackPlace> {
   return { double, fixture: started.use(await createOpenstackFixture(stack, double)) }
 }
 
-const spared: Spared = {
-  // Marks follow each other, a machine its address, and what makes an image count its content; a second machine is the first
-  // one with another image.
-  inARow:
-    /^(POST volume \S+\/metadata|PUT network|DELETE compute|PATCH image|POST image \S+\/members) |^(POST|DELETE) (compute|network) \S+ #2$/,
-}
+const sweep = cloudSweep({
+  async openWorlds() {
+    await openstackTree()
+    return cloudWorlds(await Promise.all([openPlace(), openPlace()]), openstackCloud)
+  },
+  expectOneOfEverything: expectOneOfEverythingOnOpenstack,
+  spared: {
+    // Marks follow each other, a machine its address, and what makes an image count its content; a second machine is the
+    // first one with another image.
+    inARow:
+      /^(POST volume \S+\/metadata|PUT network|DELETE compute|PATCH image|POST image \S+\/members) |^(POST|DELETE) (compute|network) \S+ #2$/,
+  },
+})
 
 /** Where in its sources the adapter changes something, and what comes to the cloud then. */
 const requestsOf: Record<string, readonly string[]> = {
@@ -79,42 +77,30 @@ describe('an orchestrator on OpenStack that is killed and run again', () => {
       })
     const exceptions = Object.values(notOfSuchARelease).flat()
     expect([...new Set(places)].toSorted()).toEqual([...Object.keys(requestsOf), ...exceptions].toSorted())
-    const killedAt = new Set(around(whole, spared).map(({ point }) => partsOfPoint(point).name))
+    const killedAt = new Set(sweep.kills().map(({ point }) => partsOfPoint(point).name))
     const missing = Object.values(requestsOf)
       .flat()
       .filter((request) => !killedAt.has(request))
     expect(missing).toEqual([])
   })
 
-  test('around every append and every request that changes something: one of everything, and nothing is left', async () => {
-    const kills = around(whole, spared)
-    await sweep.inEach(kills, sweep.killAndRunAgain)
-    tellKills(kills, whole)
-  })
+  test(
+    'around every append and every request that changes something: one of everything, and nothing is left',
+    sweep.killAround,
+  )
 
-  test('again when it has taken up the machine of a run that was killed: still that one', async () => {
-    const points = [
-      ...resumed.appends.filter((point) => /^append lease-(acquired|prolonged) .*#1$/.test(point)),
-      ...resumed.requests.slice(0, 3),
-    ]
-    expect(points.map((point) => partsOfPoint(point).name)).toEqual([
-      'append lease-acquired x86_64',
-      'append lease-prolonged x86_64',
+  test('again when it has taken up the machine of a run that was killed: still that one', () =>
+    sweep.killWhenTakenUp([
       'POST compute /servers/ID/metadata',
       'POST volume /volumes/ID/metadata',
       'PUT network /floatingips/ID',
-    ])
-    await sweep.inEach(points, async (world, point) => {
-      await sweep.killInBuild(world)
-      await sweep.killAndRunAgain(world, { point, when: 'after' })
-    })
-  })
+    ]))
 })
 
 describe('an answer of OpenStack that is lost after the request had its effect', () => {
   test('costs no second machine and no second image, whichever it was', async () => {
-    await sweep.inEach(isLong ? whole.requests : [], sweep.loseAnswer)
-    await sweep.loseOneOfEach(whole)
+    await sweep.inEach(isLong ? sweep.whole.requests : [], sweep.loseAnswer)
+    await sweep.loseOneOfEach()
   })
 })
 

@@ -1,8 +1,8 @@
 import { readdirSync } from 'node:fs'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { openLedger } from './ledger.ts'
-import { type RunPoints, around, partsOfPoint } from './cloud-points.ts'
-import { cloudSweep, tellKills } from './cloud-sweep.ts'
+import { partsOfPoint } from './cloud-points.ts'
+import { cloudSweep } from './cloud-sweep.ts'
 import { expectOneOfEveryMachine } from './cloud-world.ts'
 import { type CloudWorld, cloudWorlds } from './cloud-worlds.ts'
 import { programs, sshCloud } from './ssh-cloud.ts'
@@ -15,12 +15,7 @@ import { programs, sshCloud } from './ssh-cloud.ts'
  * its lease, and what a build does in it is scripted. Hosts take no images: those go to the scripted cloud, whose calls
  * sweep.test.ts kills at, and are booted there.
  */
-const sweep = cloudSweep(cloudWorlds([1, 2], sshCloud), expectOneOfEverything)
-let whole: RunPoints = { appends: [], requests: [] }
-let resumed = whole
-beforeAll(async () => {
-  ;({ whole, resumed } = await sweep.points())
-}, 600_000)
+const sweep = cloudSweep({ openWorlds: () => cloudWorlds([1, 2], sshCloud), expectOneOfEverything })
 
 /** Programs of the adapter that are no point of their own. */
 const noPoints = {
@@ -34,37 +29,19 @@ describe('an orchestrator with hosts that stand there already, killed and run ag
     const scripts = readdirSync(new URL('../../clouds/ssh/scripts', import.meta.url).pathname)
     const known = [...Object.keys(programs), ...Object.values(noPoints).flat()]
     expect(known.toSorted()).toEqual(scripts.map((name) => name.replace('.ts', '')).toSorted())
-    const killedAt = new Set(around(whole, {}).map(({ point }) => partsOfPoint(point).name))
+    const killedAt = new Set(sweep.kills().map(({ point }) => partsOfPoint(point).name))
     expect(Object.keys(programs).filter((name) => !killedAt.has(name))).toEqual([])
   })
 
-  test('around every append and every program: one of everything, and nothing is left', async () => {
-    const kills = around(whole, {})
-    await sweep.inEach(kills, sweep.killAndRunAgain)
-    tellKills(kills, whole)
-  })
+  test('around every append and every program: one of everything, and nothing is left', sweep.killAround)
 
-  test('again when it has taken up the slot of a run that was killed: still that one', async () => {
-    const points = [
-      ...resumed.appends.filter((point) => /^append lease-(acquired|prolonged) .*#1$/.test(point)),
-      ...resumed.requests.slice(0, 2),
-    ]
-    expect(points.map((point) => partsOfPoint(point).name)).toEqual([
-      'append lease-acquired x86_64',
-      'append lease-prolonged x86_64',
-      'take',
-      'prolong',
-    ])
-    await sweep.inEach(points, async (world, point) => {
-      await sweep.killInBuild(world)
-      await sweep.killAndRunAgain(world, { point, when: 'after' })
-    })
-  })
+  test('again when it has taken up the slot of a run that was killed: still that one', () =>
+    sweep.killWhenTakenUp(['take', 'prolong']))
 })
 
 describe('a connection to a host that breaks when a program has done its work', () => {
   test('costs no second slot, whichever it was', async () => {
-    await sweep.inEach(whole.requests, sweep.loseAnswer)
+    await sweep.inEach(sweep.whole.requests, sweep.loseAnswer)
   })
 })
 

@@ -1,32 +1,19 @@
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { DescribeImagesCommand, EC2Client } from '@aws-sdk/client-ec2'
 import { expect, test } from 'vitest'
 import { awsFailure } from '#clouds/aws/failures.ts'
 import { giveUpSilence } from '#clouds/aws/silence.ts'
 import { clientConfig } from '#test/servers/aws-test.ts'
+import { serveOnLoopback } from '#test/servers/loopback.ts'
 
 /** Something at an endpoint's address that does with a request what is given; counts them. */
 async function answeringWith(answer: ((end: (status: number, body: string) => void) => void) | undefined) {
   let requests = 0
-  const server = createServer((incoming, outgoing) => {
+  const server = await serveOnLoopback((incoming, outgoing) => {
     requests += 1
     incoming.resume()
     answer?.((status, body) => outgoing.writeHead(status, { 'content-type': 'text/html' }).end(body))
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  return {
-    endpoint: `http://127.0.0.1:${port}`,
-    count: () => requests,
-    async [Symbol.asyncDispose]() {
-      server.close()
-      server.closeAllConnections()
-      await once(server, 'close')
-    },
-  }
+  return { ...server, endpoint: server.url, count: () => requests }
 }
 
 function patientClient(server: { endpoint: string }) {

@@ -1,8 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
 import { basename, join } from 'node:path'
 import { execa } from 'execa'
 import { expect, test } from 'vitest'
@@ -14,6 +11,7 @@ import type { OpenstackSettings } from '#clouds/openstack/settings.ts'
 import type { BuilderSpec, Image } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import { gather, imageKey, newLease, testContext } from '#test/contract/cloud.ts'
+import { type LoopbackServer, serveOnLoopback } from '#test/servers/loopback.ts'
 import { password } from '#test/servers/openstack/stack.ts'
 import { tokenOf } from '#test/servers/openstack/keystone.ts'
 import { secondRegion } from '#test/servers/openstack-double/double.ts'
@@ -523,23 +521,12 @@ test('takes a qcow2, and a raw disk with a partition table, as Glance looks into
 })
 
 /** A web server for files by path; anything else is not there. */
-async function serveFiles(): Promise<AsyncDisposable & { url: string; paths: Map<string, string> }> {
+async function serveFiles(): Promise<LoopbackServer & { paths: Map<string, string> }> {
   const paths = new Map<string, string>()
-  const server = createServer(async ({ url = '' }, answer) => {
+  const server = await serveOnLoopback(async ({ url = '' }, answer) => {
     const path = paths.get(url)
     if (path === undefined) return void answer.writeHead(404).end()
     answer.end(await readFile(path))
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  return {
-    url: `http://127.0.0.1:${port}`,
-    paths,
-    async [Symbol.asyncDispose]() {
-      server.close()
-      server.closeAllConnections()
-      await once(server, 'close')
-    },
-  }
+  return { ...server, paths }
 }

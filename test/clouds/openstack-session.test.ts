@@ -1,6 +1,3 @@
-import { once } from 'node:events'
-import { type RequestListener, createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
@@ -10,6 +7,7 @@ import { exchange } from '#clouds/openstack/exchange.ts'
 import type { Identity } from '#clouds/openstack/identity.ts'
 import { createSession } from '#clouds/openstack/session.ts'
 import { testContext } from '#test/contract/cloud.ts'
+import { serveOnLoopback } from '#test/servers/loopback.ts'
 import { password, type Stack } from '#test/servers/openstack/stack.ts'
 import { tokenOf } from '#test/servers/openstack/keystone.ts'
 import { impatient, openstackScene } from './openstack-scene.ts'
@@ -83,7 +81,7 @@ test('says who is not accepted, and never with what', async () => {
 })
 
 test('says nothing of what a service quotes of a request: passwords, user-data', async () => {
-  await using server = await answering(async (request, answer) => {
+  await using server = await serveOnLoopback(async (request, answer) => {
     const said = { error: { message: `cannot read ${(await buffer(request)).toString()}`, code: 400 } }
     answer.writeHead(400).end(JSON.stringify(said))
   })
@@ -139,7 +137,7 @@ test.each([
   ['other JSON', 201, '{"pictures": []}'],
   ['another success', 200, '{}'],
 ])('takes %s for no answer of a service', async (_, status, body) => {
-  await using server = await answering((_request, answer) => void answer.writeHead(status).end(body))
+  await using server = await serveOnLoopback((_request, answer) => void answer.writeHead(status).end(body))
   const session = createSession(() => Promise.resolve({ ...fake(server.url) }))
   await expect(session.token(impatient())).rejects.toMatchObject({
     code: 'openstack-answer-unreadable',
@@ -148,11 +146,11 @@ test.each([
 
 test('follows no redirection, for the token would go with it', async () => {
   let came = 0
-  await using other = await answering((_request, answer) => {
+  await using other = await serveOnLoopback((_request, answer) => {
     came += 1
     answer.end('{}')
   })
-  await using server = await answering(
+  await using server = await serveOnLoopback(
     (_request, answer) => void answer.writeHead(307, { location: other.url }).end(),
   )
   const session = createSession(() => Promise.resolve(fake(server.url)))
@@ -171,7 +169,7 @@ test('sends nothing without encryption but to this machine itself', async () => 
 })
 
 test('gives up a service that never answers', async () => {
-  await using server = await answering(() => {})
+  await using server = await serveOnLoopback(() => {})
   const request = { what: 'asking', method: 'GET', url: server.url, headers: {}, limitMs: 200 }
   await expect(exchange(request, testContext())).rejects.toMatchObject({
     code: 'deadline-passed',
@@ -228,19 +226,4 @@ function fake(authUrl: string): Identity {
     project: { name: 'p', domain },
   } as const
   return { authUrl, method, source: 'a test', files: [] }
-}
-
-async function answering(listener: RequestListener): Promise<AsyncDisposable & { url: string }> {
-  const server = createServer(listener)
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  return {
-    url: `http://127.0.0.1:${port}`,
-    async [Symbol.asyncDispose]() {
-      server.close()
-      server.closeAllConnections()
-      await once(server, 'close')
-    },
-  }
 }

@@ -1,13 +1,12 @@
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { describe, expect, test, vi } from 'vitest'
 import { openJournal, readJournal } from '#src/journal/journal.ts'
 import { type Workspace, makeWorkspace } from '#test/config/workspace.ts'
+import { serveOnLoopback } from '#test/servers/loopback.ts'
 import { startGit } from '#test/trigger/git-server.ts'
 import { recordsOf } from './released.ts'
 import { serving } from './serving-process.ts'
@@ -27,17 +26,17 @@ serve: { listen: "127.0.0.1:0" }
 /** A receiver that answers only when it is let. */
 async function slowReceiver() {
   const answers: (() => void)[] = []
-  const server = createServer((request, response) => {
+  const listening = await serveOnLoopback((request, response) => {
     request.resume().on('end', () => {
       answers.push(() => void response.writeHead(200).end())
       server.emit('asked')
     })
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
+  })
+  const { server } = listening
   let isOpen = true
   server.on('connection', (socket) => socket.on('close', () => (isOpen = false)))
   return {
-    port: (server.address() as AddressInfo).port,
+    port: listening.port,
     asked: () => answers.length,
     async untilAsked(times: number) {
       while (answers.length < times) await once(server, 'asked')
@@ -46,11 +45,7 @@ async function slowReceiver() {
     answer() {
       for (const answer of answers) answer()
     },
-    async [Symbol.asyncDispose]() {
-      server.close()
-      server.closeAllConnections()
-      await once(server, 'close')
-    },
+    [Symbol.asyncDispose]: () => listening[Symbol.asyncDispose](),
   }
 }
 

@@ -1,6 +1,5 @@
-import { once } from 'node:events'
-import { type IncomingMessage, type ServerResponse, createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { serveOnLoopback } from './loopback.ts'
 
 export interface ReceivedRequest {
   readonly method: string
@@ -31,8 +30,6 @@ export interface HttpReceiver extends AsyncDisposable {
 /** A real HTTP server on a free loopback port. */
 export async function startHttpReceiver(behave: Behaviour): Promise<HttpReceiver> {
   const requests: ReceivedRequest[] = []
-  const server = createServer((incoming, outgoing) => void take(incoming, outgoing))
-
   async function take(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const parts: Buffer[] = []
     for await (const part of incoming) parts.push(part as Buffer)
@@ -45,20 +42,14 @@ export async function startHttpReceiver(behave: Behaviour): Promise<HttpReceiver
     outgoing.writeHead(reply.status, reply.headers).end(reply.body)
   }
 
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+  const listening = await serveOnLoopback((incoming, outgoing) => void take(incoming, outgoing))
   return {
-    origin: `http://127.0.0.1:${port}`,
+    origin: listening.url,
     requests,
     connections: () =>
       new Promise((resolve, reject) =>
-        server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+        listening.server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
       ),
-    async [Symbol.asyncDispose]() {
-      server.close()
-      server.closeAllConnections()
-      await once(server, 'close')
-    },
+    [Symbol.asyncDispose]: () => listening[Symbol.asyncDispose](),
   }
 }

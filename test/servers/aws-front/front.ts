@@ -1,6 +1,4 @@
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { serveOnLoopback } from '../loopback.ts'
 import type { FrontRequest } from './call.ts'
 import { openFaults } from './faults.ts'
 import type { Fault, InjectedFault } from './faults.ts'
@@ -46,12 +44,11 @@ export async function startAwsFront(options: AwsFrontOptions): Promise<AwsFront>
   const world = openWorld(upstream, settings, options.account ?? '123456789012')
   const faults = openFaults()
   const requests: FrontRequest[] = []
-  const server = createServer((incoming, outgoing) => void serve(world, faults, requests, incoming, outgoing))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+  const server = await serveOnLoopback(
+    (incoming, outgoing) => void serve(world, faults, requests, incoming, outgoing),
+  )
   return {
-    endpoint: `http://127.0.0.1:${port}`,
+    endpoint: server.url,
     requests,
     get bodyBytes() {
       return requests.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0)
@@ -62,9 +59,7 @@ export async function startAwsFront(options: AwsFrontOptions): Promise<AwsFront>
     interrupt: (id) => interrupt(world, id),
     forgetRequests: () => requests.splice(0),
     async [Symbol.asyncDispose]() {
-      server.close()
-      server.closeAllConnections()
-      await once(server, 'close')
+      await server[Symbol.asyncDispose]()
       upstream[Symbol.dispose]()
     },
   }

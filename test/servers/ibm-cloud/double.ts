@@ -1,9 +1,7 @@
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { S3Client } from '@aws-sdk/client-s3'
 import type { FrontRequest } from '#test/servers/aws-front/call.ts'
 import { type Fault, type InjectedFault, openFaults } from '#test/servers/aws-front/faults.ts'
+import { serveOnLoopback } from '#test/servers/loopback.ts'
 import { furnish } from './catalog.ts'
 import { serve } from './serve.ts'
 import { type DoubleSettings, defaultSettings } from './settings.ts'
@@ -59,11 +57,10 @@ export async function startIbmDouble(
   furnish(world)
   let faults = openFaults()
   const requests: FrontRequest[] = []
-  const server = createServer((incoming, outgoing) => void serve(world, faults, requests, incoming, outgoing))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  const at = (service: string, region: string) => `http://127.0.0.1:${port}/${service}/${region}`
+  const server = await serveOnLoopback(
+    (incoming, outgoing) => void serve(world, faults, requests, incoming, outgoing),
+  )
+  const at = (service: string, region: string) => `${server.url}/${service}/${region}`
   return {
     endpoints: {
       vpc: at('vpc', '{region}'),
@@ -96,10 +93,6 @@ export async function startIbmDouble(
       world.tagNames.clear()
       world.machinesMade.splice(0)
     },
-    async [Symbol.asyncDispose]() {
-      server.close()
-      server.closeAllConnections()
-      await once(server, 'close')
-    },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }
 }

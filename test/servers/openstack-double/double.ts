@@ -1,6 +1,4 @@
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { serveOnLoopback } from '../loopback.ts'
 import type { Stack } from '../openstack/stack.ts'
 import { type Fault, type InjectedFault, openFaults } from './faults.ts'
 import type { Seen } from './request.ts'
@@ -37,11 +35,10 @@ export async function startCloud(stack: Stack, changes: Partial<DoubleSettings> 
   const world = openWorld(stack, settings)
   const faults = openFaults()
   const requests: Seen[] = []
-  const server = createServer((incoming, outgoing) => void serve(world, faults, requests, incoming, outgoing))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  const root = `http://127.0.0.1:${port}`
+  const server = await serveOnLoopback(
+    (incoming, outgoing) => void serve(world, faults, requests, incoming, outgoing),
+  )
+  const root = server.url
   const { keystone, projectId } = stack
   await keystone.forgetEndpoints()
   await keystone.makeEndpoint('image', region, `${root}/image`)
@@ -63,10 +60,6 @@ export async function startCloud(stack: Stack, changes: Partial<DoubleSettings> 
       world.serversMade.splice(0)
       Object.assign(settings, defaultSettings(), changes)
     },
-    async [Symbol.asyncDispose]() {
-      server.close()
-      server.closeAllConnections()
-      await once(server, 'close')
-    },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }
 }
