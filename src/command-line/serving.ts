@@ -6,8 +6,10 @@ export function servingCommands(program: Command, line: CommandLine): void {
   program
     .command('serve')
     .description('release by the rules of `rebuild:`, and show everything on a page')
-    .action(async () => {
+    .argument('[configurations...]', 'those of several images, instead of --config')
+    .action(async (configurations: string[]) => {
       const { serveCommand } = await import('#src/commands/serve.ts')
-      await serveCommand({ config: line.config() })
+      const config = line.config()
+      await serveCommand({ configs: config === undefined ? configurations : [config, ...configurations] })
     })
 }

@@ -10,7 +10,7 @@ import { readInputsToGoOn } from '#src/release/inputs-to-go-on.ts'
 import { press } from '#src/release/press.ts'
 import type { CheckedOut } from '#src/trigger/sources.ts'
 import type { Due, TickEnd } from '#src/trigger/types.ts'
-import { engineParts } from '../engine-parts.ts'
+import type { engineParts } from '../engine-parts.ts'
 import { secretsOf } from '../secrets.ts'
 
 export interface Making {
@@ -20,6 +20,7 @@ export interface Making {
   registry: RegistryClient
   listener: Listener
   ctx: Context
+  engineParts: typeof engineParts
   /** What is built for a tick: the files here, or a commit of the repository that is watched, until it is disposed of. */
   sourcesFor(due: Due): Promise<CheckedOut>
   /** What follows a release: marks in the clouds. */
@@ -36,7 +37,7 @@ export async function makeRelease(making: Making, due: Due): Promise<TickEnd> {
   await store.clearIncoming()
   const inputs = await readInputsToGoOn(configuration, journal.state(), { registry, architectures }, ctx)
   const mask = await secretsOf(configuration, inputs)
-  const parts = engineParts({
+  const parts = making.engineParts({
     configuration,
     journal,
     store,

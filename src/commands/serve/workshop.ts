@@ -13,6 +13,7 @@ import { writeStreams } from '#src/release/streams.ts'
 import type { GitSource } from '#src/trigger/git-source.ts'
 import { sourcesFor } from '#src/trigger/sources.ts'
 import type { Due, TickEnd } from '#src/trigger/types.ts'
+import type { engineParts } from '../engine-parts.ts'
 import { makeRelease } from './making.ts'
 
 /** Where releases are made and images are removed: one at a time, because each stands on what the other does. */
@@ -36,10 +37,11 @@ export interface WorkshopParts {
   ctx: Context
   /** The repository that releases are built from; without one they are from the files here. */
   source: GitSource | undefined
+  engineParts: typeof engineParts
 }
 
 export function openWorkshop(parts: WorkshopParts): Workshop {
-  const { configuration, journal, clouds, registry, listener, ctx, source } = parts
+  const { configuration, journal, clouds, registry, listener, ctx, source, engineParts } = parts
   const { stateDirectory, retention, require } = configuration
   const store = openStore(stateDirectory)
   const alone = pLimit(1)
@@ -68,6 +70,7 @@ export function openWorkshop(parts: WorkshopParts): Workshop {
           registry,
           listener,
           ctx,
+          engineParts,
           sourcesFor: sources,
           afterwards: follow,
         }
