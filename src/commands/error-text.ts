@@ -1,10 +1,11 @@
 import { type FactoryError, asFactoryError } from '#src/errors.ts'
+import type { Output } from '#src/ui/listener.ts'
 import { spelled } from './spelling.ts'
 
-/** Tells a failure on stderr, and returns the exit code that goes with it. */
-export function tellFailure(caught: unknown): number {
+/** Tells a failure, on stderr unless somebody else takes it, and returns the exit code that goes with it. */
+export function tellFailure(caught: unknown, output: Output = process.stderr): number {
   const failure = asFactoryError(caught)
-  process.stderr.write(errorText(failure))
+  output.write(errorText(failure))
   if (failure.class === 'interrupted') return 130
   return failure.class === 'user' ? 2 : 1
 }

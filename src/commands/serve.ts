@@ -30,7 +30,10 @@ export async function serveCommand({ configs, parts }: ServeCommandOptions): Pro
     entered.map(async ({ configuration, config, engine }) => {
       const output = images.length === 1 ? process.stderr : named(configuration.image.name)
       const surroundings = { engine, config, stop: stopping.signal, output, parts }
-      const exitCode = await serveFactory(configuration, surroundings).then(() => 0, tellFailure)
+      const exitCode = await serveFactory(configuration, surroundings).then(
+        () => 0,
+        (error: unknown) => tellFailure(error, output),
+      )
       // What is under way is cut off as by a kill, and gone on with by the next start. Also after a failure: a release
       // that finds its journal closed gives up its machines.
       engine[Symbol.dispose]()

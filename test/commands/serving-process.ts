@@ -9,16 +9,19 @@ export interface ServingProcess extends AsyncDisposable {
   kill(signal: 'SIGKILL' | 'SIGTERM'): void
   /** Resolves when it has ended. */
   readonly ended: Promise<{ exitCode: number | undefined }>
-  /** Of the page. */
+  /** Of the page, of the first one that is there. */
   readonly url: string
   /** Waits for a line that it says, from its start on; returns what the pattern's first group found, or the line. */
   until(pattern: RegExp): Promise<string>
 }
 
 /** Starts `factory serve` where a factory.yaml is, and waits until it answers; killed in the end unless it has ended. */
-export async function serving(cwd: string, stateDirectory = ''): Promise<ServingProcess> {
+export async function serving(
+  cwd: string,
+  { stateDirectory = '', configurations = [] }: { stateDirectory?: string; configurations?: string[] } = {},
+): Promise<ServingProcess> {
   const env = { FACTORY_HOME: stateDirectory }
-  const child = execa(process.execPath, [launcher, 'serve'], { cwd, env, reject: false })
+  const child = execa(process.execPath, [launcher, 'serve', ...configurations], { cwd, env, reject: false })
   const said: string[] = []
   const lines = createInterface(child.stderr)
   lines.on('line', (line) => said.push(line))
@@ -30,7 +33,7 @@ export async function serving(cwd: string, stateDirectory = ''): Promise<Serving
       if (ended) throw new Error(`it ended before it said ${pattern}: ${said.join('\n')}`)
     }
   }
-  const url = await until(/^Serving on (\S+)/)
+  const url = await until(/^(?:\[[^\]]+\] )?Serving on (\S+)/)
   return {
     pid: child.pid ?? 0,
     kill: (signal) => void child.kill(signal),

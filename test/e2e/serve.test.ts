@@ -53,7 +53,7 @@ afterAll(async () => {
   await git?.[Symbol.asyncDispose]()
 })
 
-const start = async () => await serving(workspace.directory, workspace.state)
+const start = async () => await serving(workspace.directory, { stateDirectory: workspace.state })
 
 /** Waits until the journal says so, however long that takes within the limit of the test. */
 async function until<T>(found: (state: FactoryState) => T | undefined): Promise<T> {
