@@ -103,6 +103,10 @@ test(
     const leases = await until((state) => state.leases)
     expect(leases).toHaveLength(2 * architectureNames.length)
     expect(leases.every(({ released }) => released)).toBe(true)
+    // Nobody waits for the clouds to show it.
+    await until(
+      ({ releases: [one] }) => one?.images.every(({ marked }) => marked === 'candidate') || undefined,
+    )
     await expectOnlyImages(workspace, architectureNames)
   },
   releaseLimitMs,
