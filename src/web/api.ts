@@ -1,12 +1,13 @@
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
 import { architectureNames } from '#arch/index.ts'
+import type { Choice } from '#src/release/choose.ts'
 import { ruleNames } from '#src/trigger/types.ts'
 import { readBody, requestBytes, requestMs } from './body.ts'
 import type { WebEnvironment } from './environment.ts'
 import { invalid } from './refusals.ts'
 import { leaseViews, releaseViews } from './views.ts'
-import type { Choice, Serving } from './types.ts'
+import type { Serving } from './types.ts'
 
 const longestReason = 1_000
 

@@ -2,6 +2,7 @@ import type { Finding } from '#clouds/types.ts'
 import type { Configuration } from '#src/config/types.ts'
 import type { FactoryEvent } from '#src/events.ts'
 import type { FactoryState } from '#src/journal/replay.ts'
+import type { Choice } from '#src/release/choose.ts'
 import type { Garbage } from '#src/release/collect-garbage.ts'
 import type { CloudAbilities } from '#src/release/destinations.ts'
 import type { ListedImage } from '#src/release/images.ts'
@@ -42,12 +43,6 @@ export interface Choosing {
   resumeRule(rule: RuleName, by: string): Promise<void>
   /** Removes what `retention` does not keep, at most `limit` things; `factory-busy` while a release is being made. */
   collectGarbage(limit: number): Promise<Garbage>
-}
-
-export interface Choice {
-  by: string
-  why?: string
-  force?: boolean
 }
 
 export interface RuleView {
