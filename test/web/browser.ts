@@ -9,10 +9,10 @@ import type { WebServer } from './web-server.ts'
 export const patienceMs = 60_000
 
 /** Debian's Chromium without a window. As root it has no sandbox; it sees pages of ours only. */
-export async function startBrowser(): Promise<Browser> {
+export async function startBrowser(args: readonly string[] = []): Promise<Browser> {
   return chromium.launch({
     executablePath: '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-dev-shm-usage'],
+    args: ['--no-sandbox', '--disable-dev-shm-usage', ...args],
     timeout: patienceMs,
   })
 }
