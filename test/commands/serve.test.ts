@@ -173,6 +173,36 @@ describe('factory serve', () => {
     expect(journal.state().rules.get('hand')?.ticks).toMatchObject([{ outcome: 'failed' }])
   })
 
+  test('refuses at once to release to where nothing goes, and says what there is', async () => {
+    await using workspace = await afterReleases('', '20261101.1')
+    await using served = await started(workspace)
+    const token = served.authorization.replace('Bearer ', '')
+    const remote = async (...words: string[]) => {
+      const env = { FACTORY_HOME: '', FACTORY_TOKEN: token }
+      const argv = [launcher, 'release', '--remote', served.url, ...words]
+      const { exitCode, stderr } = await execa(process.execPath, argv, { env, reject: false })
+      return [exitCode, stderr]
+    }
+    const noDestination = /nothing is published to mars; known: hypervisor \[destination-not-configured\]/
+    expect(await remote('--to', 'mars')).toEqual([2, expect.stringMatching(noDestination)])
+    expect(await remote('--to', 'hypervizor')).toEqual([
+      2,
+      expect.stringContaining('did you mean "hypervisor"?'),
+    ])
+    expect(await remote('--arch', 's390x')).toEqual([
+      2,
+      expect.stringMatching(/built are: x86_64 \[architecture-not-configured\]/),
+    ])
+    const onPage = await fetch(new URL('/releases', served.url), {
+      method: 'POST',
+      headers: { authorization: served.authorization },
+      body: new URLSearchParams({ to: 'mars' }),
+    })
+    expect(await onPage.text()).toMatch(/role="alert">[^]*nothing is published to mars; known: hypervisor/)
+    using journal = readJournal(join(workspace.directory, '.factory'))
+    expect(journal.state().rules.get('hand')).toBeUndefined()
+  })
+
   test('needs no Containerfile here where it builds from a repository: neither for a release nor for doctor', async () => {
     await using git = await startGit({ 'images/Containerfile': 'FROM 127.0.0.1:1/nothing:latest\n' })
     await using workspace = await makeWorkspace({
