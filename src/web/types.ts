@@ -1,6 +1,6 @@
 import type { Finding } from '#clouds/types.ts'
 import type { Configuration } from '#src/config/types.ts'
-import type { FactoryEvent } from '#src/events.ts'
+import type { FactoryEvent, Listener } from '#src/events.ts'
 import type { FactoryState } from '#src/journal/replay.ts'
 import type { Choice } from '#src/release/choose.ts'
 import type { Garbage } from '#src/release/collect-garbage.ts'
@@ -65,6 +65,7 @@ export interface NumberedEvent {
 
 /** The events of this process, the newest some thousand of them kept. */
 export interface EventHistory {
+  tell: Listener
   /** Those after an id, as far as they are kept. */
   since(id: number): readonly NumberedEvent[]
   /** Returns how to stop. */
