@@ -142,7 +142,7 @@ test.each([
     expect(await press('guess')).toMatch(/^403 /)
     expect(server.calls).toEqual([])
     expect(await press(await csrfOf(one.page))).toMatch(/^200 /)
-    expect(server.calls).toEqual(['press {"by":"page"}'])
+    expect(server.calls).toEqual(['press {"by":"jana"}'])
     expect(server.state).not.toEqual(before)
     const own = (what: string) => one.page.evaluate<string | undefined>(what)
     expect(await own(`ask('/api/images')`)).toMatch(/^200 .*20261124\.0/s)
