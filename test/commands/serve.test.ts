@@ -203,6 +203,34 @@ describe('factory serve', () => {
     expect(journal.state().rules.get('hand')).toBeUndefined()
   })
 
+  test('collects garbage by the configuration as it is written now, and refuses one that is wrong', async () => {
+    await using workspace = await makeWorkspace({
+      'factory.yaml': `${configuration}retention: { keep: 2, minAge: 1d }\n`,
+    })
+    {
+      using journal = openJournal(join(workspace.directory, '.factory'), {
+        now: () => Date.now() - 90 * 86_400_000,
+      })
+      journal.appendAll(['20261101.1', '20261102.2'].flatMap((name) => recordsOf(name)))
+    }
+    await using served = await started(workspace)
+    const headers = { authorization: served.authorization }
+    const gc = async () => {
+      const answer = await fetch(new URL('/api/gc', served.url), { method: 'POST', headers })
+      return (await answer.json()) as { collected?: { release: string }[]; code?: string; message?: string }
+    }
+    expect(await gc()).toMatchObject({ collected: [] })
+
+    await workspace.write('factory.yaml', `${configuration}retention: { keep: 1, minAgo: 1d }\n`)
+    const wrong = await gc()
+    expect(wrong).toMatchObject({ code: 'configuration-invalid' })
+    expect(wrong.message).toMatch(/factory\.yaml:\d+:\d+: .*minAgo.*did you mean "minAge"/)
+
+    await workspace.write('factory.yaml', `${configuration}retention: { keep: 1, minAge: 1d }\n`)
+    const { collected } = await gc()
+    expect(new Set(collected?.map(({ release }) => release))).toEqual(new Set(['20261101.1']))
+  })
+
   test('needs no Containerfile here where it builds from a repository: neither for a release nor for doctor', async () => {
     await using git = await startGit({ 'images/Containerfile': 'FROM 127.0.0.1:1/nothing:latest\n' })
     await using workspace = await makeWorkspace({
