@@ -46,6 +46,9 @@ export interface Destination {
 
 export type ReleaseOutcome = 'done' | 'partial' | 'failed' | 'interrupted'
 
+/** What a person can ask a serving factory for. */
+export type ChoiceName = 'press' | 'promote' | 'ignore' | 'pin' | 'rollback' | 'resume' | 'gc'
+
 /** The one stream that terminal, page, log and tests listen to; `at` is milliseconds since the epoch. */
 export type FactoryEvent = { at: number } & (
   | {
@@ -65,6 +68,7 @@ export type FactoryEvent = { at: number } & (
   | { type: 'build-finished'; arch: ArchitectureName; ok: boolean; durationMs: number }
   | { type: 'index-written'; reference: string; digest: string; architectures: ArchitectureName[] }
   | { type: 'warning'; message: string; hint?: string; arch?: ArchitectureName }
+  | { type: 'chosen'; choice: ChoiceName }
   | {
       type: 'release-finished'
       release: string

@@ -42,6 +42,7 @@ function linesOf(event: Exclude<FactoryEvent, { type: 'step-progress' }>, paint:
     case 'step-started':
       return [`${placeName(event)}: started`]
     case 'step-log':
+    case 'chosen':
       return []
     case 'step-finished': {
       const summary = event.summary === '' ? '' : `: ${printable(event.summary)}`

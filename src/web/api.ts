@@ -1,15 +1,18 @@
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
 import { architectureNames } from '#arch/index.ts'
+import { unknownArchitecture } from '#src/config/suggest.ts'
+import type { Choice } from '#src/release/choose.ts'
 import { ruleNames } from '#src/trigger/types.ts'
 import { readBody, requestBytes, requestMs } from './body.ts'
 import type { WebEnvironment } from './environment.ts'
 import { invalid } from './refusals.ts'
 import { leaseViews, releaseViews } from './views.ts'
-import type { Choice, Serving } from './types.ts'
+import type { Serving } from './types.ts'
 
 const longestReason = 1_000
 
+const architecture = z.enum(architectureNames, { error: ({ input }) => unknownArchitecture(String(input)) })
 const by = z.string().trim().min(1).max(100).optional()
 const choice = z.strictObject({
   by,
@@ -20,7 +23,7 @@ const bodies = {
   press: z.strictObject({
     by,
     force: z.boolean().optional(),
-    architectures: z.array(z.enum(architectureNames)).min(1).optional(),
+    architectures: z.array(architecture).min(1).optional(),
     to: z.array(z.string().min(1).max(200)).min(1).max(100).optional(),
   }),
   choice,

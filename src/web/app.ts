@@ -10,6 +10,7 @@ import { metrics } from './metrics.ts'
 import { pages } from './pages/index.ts'
 import { notFound, refuse } from './refusals.ts'
 import { streams } from './streams.ts'
+import { toldChoices } from './told-choices.ts'
 import type { Access } from './tokens.ts'
 import type { Serving } from './types.ts'
 import { webhooks } from './webhooks.ts'
@@ -27,7 +28,8 @@ export interface AppOptions {
 }
 
 /** Everything that is served, the guard before it. What stands before the guard looks after itself. */
-export function createApp(serving: Serving, options: AppOptions): Hono<WebEnvironment> {
+export function createApp(silent: Serving, options: AppOptions): Hono<WebEnvironment> {
+  const serving: Serving = { ...silent, choose: toldChoices(silent) }
   const { access, webhookSecret, closing, bodyMs = 10_000, heartbeatMs = 15_000 } = options
   const app = new Hono<WebEnvironment>()
   app.onError((error, context) => refuse(context, error))

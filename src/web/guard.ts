@@ -70,10 +70,11 @@ export function authenticated(access: Access): Handler {
     context.set('csrf', '')
     const bearer = /^Bearer +(\S+)$/i.exec(context.req.header('authorization') ?? '')?.[1]
     const session = getCookie(context, sessionCookie)
+    const person = session === undefined ? undefined : access.personOf(session)
     if (context.env.local === true) context.set('by', userName())
     else if (bearer !== undefined && access.opens(bearer)) context.set('by', 'token')
-    else if (session !== undefined && access.goesOn(session)) {
-      context.set('by', 'page')
+    else if (session !== undefined && person !== undefined) {
+      context.set('by', person)
       context.set('csrf', csrfOf(session))
       if (changes(context)) await checkForm(context)
     } else if (!openPaths.test(context.req.path)) {

@@ -1,4 +1,4 @@
-import type { FactoryEvent, Listener } from '#src/events.ts'
+import type { FactoryEvent } from '#src/events.ts'
 import type { EventHistory, NumberedEvent } from './types.ts'
 
 const keptEvents = 4_000
@@ -7,7 +7,7 @@ const keptEvents = 4_000
  * Numbers the events of this process and keeps the newest. The numbers begin where the clock stands, so that those of
  * a process before this one are lower, and a reader that comes back after a restart is seen to have missed something.
  */
-export function eventHistory(startedAt = Date.now()): EventHistory & { tell: Listener } {
+export function eventHistory(startedAt = Date.now()): EventHistory {
   const kept: NumberedEvent[] = []
   const listeners = new Set<(event: NumberedEvent) => void>()
   let next = startedAt * 1000

@@ -8,9 +8,10 @@ import { FactoryError } from '#src/errors.ts'
 export interface Access {
   /** Takes the same time whatever is wrong with the token. */
   opens(token: string): boolean
-  /** Returns the id that goes into the cookie. */
-  begin(): string
-  goesOn(session: string): boolean
+  /** Of a person who calls themselves so; returns the id that goes into the cookie. */
+  begin(name: string): string
+  /** What the person of a session that goes on is called. */
+  personOf(session: string): string | undefined
   end(session: string): void
 }
 
@@ -20,9 +21,11 @@ const sessionMs = 30 * 86_400_000
 const mostSessions = 200
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/)
+/** Sessions of before they had names are the page's. */
+const person = z.strictObject({ session: hash, until: z.number(), name: z.string().default('page') })
 const kept = z.strictObject({
   token: hash,
-  sessions: z.array(z.strictObject({ session: hash, until: z.number() })).max(mostSessions),
+  sessions: z.array(person).max(mostSessions),
 })
 
 /**
@@ -46,18 +49,17 @@ export function openAccess(
   if (!found) write()
   const access: Access = {
     opens: (shown) => timingSafeEqual(Buffer.from(digest(shown)), Buffer.from(known.token)),
-    begin() {
+    begin(name) {
       const session = randomBytes(secretBytes).toString('base64url')
       const living = known.sessions.filter(({ until }) => until > now())
-      known.sessions = [...living, { session: digest(session), until: now() + sessionMs }].slice(
-        -mostSessions,
-      )
+      const begun = { session: digest(session), until: now() + sessionMs, name }
+      known.sessions = [...living, begun].slice(-mostSessions)
       write()
       return session
     },
-    goesOn: (shown) => {
+    personOf(shown) {
       const digested = digest(shown)
-      return known.sessions.some(({ session, until }) => session === digested && until > now())
+      return known.sessions.find(({ session, until }) => session === digested && until > now())?.name
     },
     end(shown) {
       const digested = digest(shown)

@@ -1,7 +1,8 @@
 import type { Finding } from '#clouds/types.ts'
 import type { Configuration } from '#src/config/types.ts'
-import type { FactoryEvent } from '#src/events.ts'
+import type { FactoryEvent, Listener } from '#src/events.ts'
 import type { FactoryState } from '#src/journal/replay.ts'
+import type { Choice } from '#src/release/choose.ts'
 import type { Garbage } from '#src/release/collect-garbage.ts'
 import type { CloudAbilities } from '#src/release/destinations.ts'
 import type { ListedImage } from '#src/release/images.ts'
@@ -44,12 +45,6 @@ export interface Choosing {
   collectGarbage(limit: number): Promise<Garbage>
 }
 
-export interface Choice {
-  by: string
-  why?: string
-  force?: boolean
-}
-
 export interface RuleView {
   name: RuleName
   meaning: string
@@ -70,6 +65,7 @@ export interface NumberedEvent {
 
 /** The events of this process, the newest some thousand of them kept. */
 export interface EventHistory {
+  tell: Listener
   /** Those after an id, as far as they are kept. */
   since(id: number): readonly NumberedEvent[]
   /** Returns how to stop. */

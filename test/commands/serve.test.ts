@@ -173,6 +173,64 @@ describe('factory serve', () => {
     expect(journal.state().rules.get('hand')?.ticks).toMatchObject([{ outcome: 'failed' }])
   })
 
+  test('refuses at once to release to where nothing goes, and says what there is', async () => {
+    await using workspace = await afterReleases('', '20261101.1')
+    await using served = await started(workspace)
+    const token = served.authorization.replace('Bearer ', '')
+    const remote = async (...words: string[]) => {
+      const env = { FACTORY_HOME: '', FACTORY_TOKEN: token }
+      const argv = [launcher, 'release', '--remote', served.url, ...words]
+      const { exitCode, stderr } = await execa(process.execPath, argv, { env, reject: false })
+      return [exitCode, stderr]
+    }
+    const noDestination = /nothing is published to mars; known: hypervisor \[destination-not-configured\]/
+    expect(await remote('--to', 'mars')).toEqual([2, expect.stringMatching(noDestination)])
+    expect(await remote('--to', 'hypervizor')).toEqual([
+      2,
+      expect.stringContaining('did you mean "hypervisor"?'),
+    ])
+    expect(await remote('--arch', 's390x')).toEqual([
+      2,
+      expect.stringMatching(/built are: x86_64 \[architecture-not-configured\]/),
+    ])
+    const onPage = await fetch(new URL('/releases', served.url), {
+      method: 'POST',
+      headers: { authorization: served.authorization },
+      body: new URLSearchParams({ to: 'mars' }),
+    })
+    expect(await onPage.text()).toMatch(/role="alert">[^]*nothing is published to mars; known: hypervisor/)
+    using journal = readJournal(join(workspace.directory, '.factory'))
+    expect(journal.state().rules.get('hand')).toBeUndefined()
+  })
+
+  test('collects garbage by the configuration as it is written now, and refuses one that is wrong', async () => {
+    await using workspace = await makeWorkspace({
+      'factory.yaml': `${configuration}retention: { keep: 2, minAge: 1d }\n`,
+    })
+    {
+      using journal = openJournal(join(workspace.directory, '.factory'), {
+        now: () => Date.now() - 90 * 86_400_000,
+      })
+      journal.appendAll(['20261101.1', '20261102.2'].flatMap((name) => recordsOf(name)))
+    }
+    await using served = await started(workspace)
+    const headers = { authorization: served.authorization }
+    const gc = async () => {
+      const answer = await fetch(new URL('/api/gc', served.url), { method: 'POST', headers })
+      return (await answer.json()) as { collected?: { release: string }[]; code?: string; message?: string }
+    }
+    expect(await gc()).toMatchObject({ collected: [] })
+
+    await workspace.write('factory.yaml', `${configuration}retention: { keep: 1, minAgo: 1d }\n`)
+    const wrong = await gc()
+    expect(wrong).toMatchObject({ code: 'configuration-invalid' })
+    expect(wrong.message).toMatch(/factory\.yaml:\d+:\d+: .*minAgo.*did you mean "minAge"/)
+
+    await workspace.write('factory.yaml', `${configuration}retention: { keep: 1, minAge: 1d }\n`)
+    const { collected } = await gc()
+    expect(new Set(collected?.map(({ release }) => release))).toEqual(new Set(['20261101.1']))
+  })
+
   test('needs no Containerfile here where it builds from a repository: neither for a release nor for doctor', async () => {
     await using git = await startGit({ 'images/Containerfile': 'FROM 127.0.0.1:1/nothing:latest\n' })
     await using workspace = await makeWorkspace({

@@ -123,6 +123,17 @@ test('what is no wish changes nothing', async () => {
   expect(server.calls).toEqual([])
 })
 
+test('an architecture in other people’s spelling is refused with ours', async () => {
+  await using server = await webServer()
+  const refused = async (name: string) => {
+    const { text } = await server.ask('/api/releases', json({ architectures: ['x86_64', name] }))
+    return JSON.parse(text).message as string
+  }
+  expect(await refused('amd64')).toContain('unknown architecture "amd64"; did you mean "x86_64"?')
+  expect(await refused('vax')).toContain('unknown architecture "vax"; known: x86_64, aarch64, ppc64le, s390x')
+  expect(server.calls).toEqual([])
+})
+
 test('a wish may come without a body, and with one that does not announce its length', async () => {
   await using server = await webServer()
   const { hostname, port, host } = new URL(server.listening.url)

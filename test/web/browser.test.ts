@@ -100,7 +100,7 @@ test(
     await page.getByLabel('Build although nothing changed').check()
     await page.getByRole('button', { name: 'Release now' }).click()
     await sees(page, 'A release is asked for.')
-    expect(server.calls).toEqual(['press {"by":"page","force":true}'])
+    expect(server.calls).toEqual(['press {"by":"jana","force":true}'])
     await page.evaluate('window.loadedOnce = true')
     await sees(page, 'Live')
 
@@ -234,10 +234,10 @@ test(
     await page.getByRole('button', { name: 'Roll back to 20261120.0' }).click()
     await sees(page, 'Release 20261120.0 is promoted again.')
     expect(server.calls).toEqual([
-      'promote 20261120.0 {"by":"page","why":"boots everywhere"}',
-      'ignore 20261106.0 {"by":"page","why":"old kernel"}',
-      'promote 20261118.0 {"by":"page","why":"ppc64le is not used this week","force":true}',
-      'rollback {"by":"page","why":"it was not such a good idea"}',
+      'promote 20261120.0 {"by":"jana","why":"boots everywhere"}',
+      'ignore 20261106.0 {"by":"jana","why":"old kernel"}',
+      'promote 20261118.0 {"by":"jana","why":"ppc64le is not used this week","force":true}',
+      'rollback {"by":"jana","why":"it was not such a good idea"}',
     ])
     expect(one.complaints).toEqual([])
   },
@@ -270,9 +270,9 @@ test(
     await page.keyboard.press('Enter')
     await sees(page, 'Release 20261120.0 is promoted.')
     expect(server.calls).toEqual([
-      'press {"by":"page"}',
-      'resume base page',
-      'promote 20261120.0 {"by":"page","why":"by hand"}',
+      'press {"by":"jana"}',
+      'resume base jana',
+      'promote 20261120.0 {"by":"jana","why":"by hand"}',
     ])
   },
 )

@@ -9,10 +9,10 @@ import type { WebServer } from './web-server.ts'
 export const patienceMs = 60_000
 
 /** Debian's Chromium without a window. As root it has no sandbox; it sees pages of ours only. */
-export async function startBrowser(): Promise<Browser> {
+export async function startBrowser(args: readonly string[] = []): Promise<Browser> {
   return chromium.launch({
     executablePath: '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-dev-shm-usage'],
+    args: ['--no-sandbox', '--disable-dev-shm-usage', ...args],
     timeout: patienceMs,
   })
 }
@@ -30,13 +30,15 @@ export interface Visit extends AsyncDisposable {
 export interface VisitOptions extends BrowserContextOptions {
   /** Where the server is reached, if not directly. */
   base?: string
+  /** What the person says to be called. */
+  name?: string
 }
 
 /** A browser of a person of their own, who has shown the token. */
 export async function visit(
   browser: Browser,
   server: Pick<WebServer, 'listening' | 'token'>,
-  { base = server.listening.url, ...options }: VisitOptions = {},
+  { base = server.listening.url, name = 'jana', ...options }: VisitOptions = {},
 ): Promise<Visit> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })
   context.setDefaultTimeout(patienceMs)
@@ -51,6 +53,7 @@ export async function visit(
     void dialog.dismiss()
   })
   await page.goto(new URL('/login', base).href)
+  await page.getByLabel('Your name').fill(name)
   await page.getByLabel(/Token/).fill(server.token)
   await page.getByRole('button', { name: 'Log in' }).click()
   await page.getByRole('heading', { level: 1, name: 'Releases' }).waitFor()

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import type { FactoryEvent } from '#src/events.ts'
 import { eventHistory, lastEventId } from '#src/web/history.ts'
 import { hostile } from './scripted-serving.ts'
-import { type WebServer, webServer } from './web-server.ts'
+import { type WebServer, json, webServer } from './web-server.ts'
 
 function line(text: string): FactoryEvent {
   return { type: 'step-log', arch: 'x86_64', step: 'container', at: 1, line: text }
@@ -132,6 +132,25 @@ test('NDJSON has an event a line, and lines that nothing happened', async () => 
     expect(told).toEqual({ id: lastEventId(server.events), event: line(`one\ntwo ${hostile}`) })
     break
   }
+  reader.cut()
+})
+
+test('what is chosen is told when it was done, and what was refused is not', async () => {
+  await using server = await webServer()
+  const reader = await listenTo(server, '/events')
+  const choose = async (path: string) => (await server.ask(`/api/${path}`, json({ why: 'x' }))).status
+  expect(await choose('releases/20261122.0/promote')).toBe(409)
+  for (const path of ['promote', 'ignore', 'pin'])
+    expect(await choose(`releases/20261124.0/${path}`)).toBe(200)
+  expect(await choose('rollback')).toBe(200)
+  expect((await server.ask('/api/rules/base/resume', json({}))).status).toBe(200)
+  expect((await server.ask('/api/releases', json({}))).status).toBe(202)
+  for (const choice of ['promote', 'ignore', 'pin', 'rollback', 'resume', 'press'])
+    expect(JSON.parse((await reader.next()).data!)).toEqual({
+      type: 'chosen',
+      at: server.serving.now(),
+      choice,
+    })
   reader.cut()
 })
 

@@ -20,7 +20,7 @@ const guarded = [
 ]
 
 async function session(server: WebServer): Promise<{ cookie: string; csrf: string }> {
-  const answer = await server.ask('/login', { ...form({ token: server.token }), bearer: false })
+  const answer = await server.ask('/login', { ...form({ name: 'jana', token: server.token }), bearer: false })
   expect(answer.status).toBe(303)
   const cookie = answer.headers['set-cookie']![0]!.split(';')[0]!
   const csrf = createHmac('sha256', cookie.split('=')[1]!).update('csrf').digest('base64url')
@@ -84,7 +84,7 @@ test('the token is shown once, and sessions outlive a restart', async () => {
 
 test('a session is a cookie that scripts and other sites do not get, and ends with the logout', async () => {
   await using server = await webServer({ hosts: ['factory.example'] })
-  const login = { ...form({ token: server.token, next: '/releases' }), bearer: false }
+  const login = { ...form({ name: 'jana', token: server.token, next: '/releases' }), bearer: false }
   const answer = await server.ask('/login', login)
   expect(answer.headers.location).toBe('/releases')
   expect(answer.headers['set-cookie']![0]).toMatch(
@@ -144,7 +144,10 @@ test('a wrong token at the login gives no session, and the login leads to no oth
   expect([wrong.status, wrong.headers['set-cookie']]).toEqual([401, undefined])
   expect(wrong.text).not.toMatch(/<script|<img|<b>/)
   for (const next of ['//evil.example/', '/\\evil.example', 'https://evil.example/', '/a\r\nX: y']) {
-    const answer = await server.ask('/login', { ...form({ token: server.token, next }), bearer: false })
+    const answer = await server.ask('/login', {
+      ...form({ name: 'jana', token: server.token, next }),
+      bearer: false,
+    })
     expect([next, answer.headers.location]).toEqual([next, '/'])
     const page = await server.ask(`/login?next=${encodeURIComponent(next)}`, { bearer: false })
     expect(page.text).toContain('name="next" value="/"')
@@ -237,6 +240,62 @@ test('a session changes something only with its own form token', async () => {
   expect(await press({ 'x-csrf-token': other.csrf })).toBe(403)
   expect(server.calls).toEqual([])
   expect(await press({ 'x-csrf-token': csrf })).toBe(202)
+  expect(server.calls).toEqual(['press {"by":"jana"}'])
+})
+
+test('what a person chooses on the page is chosen by the name of the session, also after a restart', async () => {
+  await using server = await webServer()
+  const press = async (url: string, { cookie, csrf }: { cookie: string; csrf: string }) =>
+    await ask(new URL('/releases', url), { ...form({ csrf }), headers: { ...form({}).headers, cookie } })
+  const named = async (name: string) => {
+    const answer = await server.ask('/login', { ...form({ name, token: server.token }), bearer: false })
+    const cookie = answer.headers['set-cookie']![0]!.split(';')[0]!
+    return { cookie, csrf: createHmac('sha256', cookie.split('=')[1]!).update('csrf').digest('base64url') }
+  }
+  const jana = await named('Jana Nováková')
+  await press(server.listening.url, jana)
+  await press(server.listening.url, await named(`  ${hostile}\u202e${'x'.repeat(100)}`))
+  await server.listening.close()
+  await using again = await listen(server.serving)
+  await press(again.url, jana)
+  const names = server.calls.map((call) => (JSON.parse(call.replace('press ', '')) as { by: string }).by)
+  expect(names[0]).toBe('Jana Nováková')
+  expect(names[1]).toHaveLength(60)
+  expect(names[1]).toMatch(/^<\/script><script>alert/)
+  expect(names[1]).not.toMatch(/[\p{Cc}\u202e]/u)
+  expect(names[2]).toBe('Jana Nováková')
+  const page = await ask(new URL('/', again.url), { headers: { cookie: jana.cookie, accept: 'text/html' } })
+  expect(page.text).not.toMatch(/<script>|<img/)
+})
+
+test('who has the token and says no name gets no session', async () => {
+  await using server = await webServer()
+  for (const name of ['', '  ', '\u200b\u202e'])
+    for (const fields of [{ name }, {}]) {
+      const answer = await server.ask('/login', {
+        ...form({ ...fields, token: server.token }),
+        bearer: false,
+      })
+      expect([answer.status, answer.headers['set-cookie']]).toEqual([400, undefined])
+      expect(answer.text).toMatch(/role="alert">Say who you are/)
+    }
+  const wrong = await server.ask('/login', {
+    ...form({ name: `"><b>${hostile}`, token: 'guess' }),
+    bearer: false,
+  })
+  expect(wrong.status).toBe(401)
+  expect(wrong.text).not.toMatch(/<script|<img|<b>/)
+})
+
+test('sessions of before there were names go on', async () => {
+  await using server = await webServer()
+  const { cookie, csrf } = await session(server)
+  await server.listening.close()
+  const file = join(server.stateDirectory, 'web-access.json')
+  await writeFile(file, (await readFile(file, 'utf8')).replace(/,"name":"[^"]*"/, ''))
+  await using again = await listen(server.serving)
+  const asked = { ...form({ csrf }), headers: { ...form({}).headers, cookie } }
+  expect((await ask(new URL('/releases', again.url), asked)).status).toBe(303)
   expect(server.calls).toEqual(['press {"by":"page"}'])
 })
 

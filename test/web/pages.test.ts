@@ -251,7 +251,7 @@ test('what was asked for by hand shows under the button until a release shows it
   const note = async () => /<div\s+class="pressed[^]*?<\/div>/.exec((await visitor.look('/')).text)?.[0]
   expect(await note()).toBeUndefined()
   await visitor.send('/releases')
-  expect(await note()).toMatch(/data-awaited[^]*under way[^]*page asked for it/)
+  expect(await note()).toMatch(/data-awaited[^]*under way[^]*jana asked for it/)
   const { rules } = server.state
   const tick = rules.get('hand')!.ticks.at(-1)!
   Object.assign(tick, { outcome: 'failed', message: `the registry is gone ${hostile}` })
@@ -293,13 +293,13 @@ test('what is pressed is asked for in the name of who pressed, and the page that
   expect(back.text).toContain('Release 20261117.0 is promoted again.')
   await visitor.send('/rules/base/resume')
   expect(server.calls).toEqual([
-    'press {"by":"page","force":true,"architectures":["aarch64"],"to":["lab"]}',
-    'promote 20261124.0 {"by":"page","why":"it works"}',
-    'ignore 20261117.0 {"by":"page","why":"old"}',
-    'pin 20261117.0 {"by":"page","pinned":true}',
-    'pin 20261117.0 {"by":"page","pinned":false}',
-    'rollback {"by":"page"}',
-    'resume base page',
+    'press {"by":"jana","force":true,"architectures":["aarch64"],"to":["lab"]}',
+    'promote 20261124.0 {"by":"jana","why":"it works"}',
+    'ignore 20261117.0 {"by":"jana","why":"old"}',
+    'pin 20261117.0 {"by":"jana","pinned":true}',
+    'pin 20261117.0 {"by":"jana","pinned":false}',
+    'rollback {"by":"jana"}',
+    'resume base jana',
   ])
 })
 
@@ -322,7 +322,7 @@ test('what cannot be done says why and what to do, and leads nowhere else', asyn
   expect(server.calls).toEqual([])
   await visitor.send(partial, { force: 'yes', why: 'only x86_64 is needed' })
   expect(server.calls).toEqual([
-    `promote 20261122.0 {"by":"page","why":"only x86_64 is needed","force":true}`,
+    `promote 20261122.0 {"by":"jana","why":"only x86_64 is needed","force":true}`,
   ])
   const ignored = await visitor.send('/releases/20261122.0/ignore', { why: '' })
   expect(ignored.text).toMatch(/role="alert">[^]*to ignore a release needs a reason[^]*Fill in why/)

@@ -9,7 +9,7 @@ export interface Session {
 }
 
 export async function session(server: WebServer): Promise<Session> {
-  const login = await server.ask('/login', { ...form({ token: server.token }), bearer: false })
+  const login = await server.ask('/login', { ...form({ name: 'jana', token: server.token }), bearer: false })
   const cookie = login.headers['set-cookie']?.[0]?.split(';')[0] ?? ''
   const headers = { cookie, accept: 'text/html' }
   const look = (path: string) => server.ask(path, { bearer: false, headers })

@@ -1,12 +1,14 @@
+import type { ArchitectureName } from '#arch/index.ts'
 import type { Cloud } from '#clouds/types.ts'
 import type { Configuration } from '#src/config/types.ts'
 import type { Journal } from '#src/journal/journal.ts'
 import type { RuleState } from '#src/journal/rules.ts'
 import { ignore, pin, promote, rollBack } from '#src/release/choose.ts'
+import { type Selection, selectedArchitectures } from '#src/release/destinations.ts'
 import type { Garbage } from '#src/release/collect-garbage.ts'
 import { listImages } from '#src/release/images.ts'
 import { streamOf } from '#src/release/streams.ts'
-import type { Rule, RunningRules } from '#src/trigger/types.ts'
+import type { Rule, RunningRules, Wish } from '#src/trigger/types.ts'
 import type { EventHistory, RuleView, Serving } from '#src/web/types.ts'
 import type { Found } from '../findings.ts'
 import { logTail } from './log-tail.ts'
@@ -44,7 +46,11 @@ export function servingOf(parts: ServingParts): Serving {
     ready: parts.ready,
     lookNow: (rule) => running.poke(rule),
     choose: {
-      press: async (wish) => running.press(wish),
+      async press(wish) {
+        // Who asks for what there is not is told now: the tick may come to nothing hours later, on another machine.
+        selectedArchitectures(configuration, selectionOf(wish))
+        return running.press(wish)
+      },
       async promote(release, choice) {
         promote(chooser, release, choice)
         await parts.follow()
@@ -69,6 +75,11 @@ export function servingOf(parts: ServingParts): Serving {
       },
     },
   }
+}
+
+/** What the journal keeps of a wish are plain words. */
+function selectionOf({ architectures, to }: Wish): Selection {
+  return { architectures: architectures as readonly ArchitectureName[] | undefined, to }
 }
 
 /** The rules of the configuration, and `hand` once somebody has asked for something. */

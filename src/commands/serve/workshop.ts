@@ -1,6 +1,7 @@
 import pLimit from 'p-limit'
 import type { Cloud } from '#clouds/types.ts'
 import { openStore } from '#src/artifact/store.ts'
+import { loadConfiguration } from '#src/config/load.ts'
 import type { Configuration } from '#src/config/types.ts'
 import type { Context } from '#src/context.ts'
 import { FactoryError } from '#src/errors.ts'
@@ -20,7 +21,10 @@ import { makeRelease } from './making.ts'
 export interface Workshop {
   busy(): boolean
   makeRelease(due: Due): Promise<TickEnd>
-  /** Throws `factory-busy` while a release is being made: that may take hours. */
+  /**
+   * Goes by the configuration as it is written now. Throws what is wrong with that, and `factory-busy` while a release is
+   * being made: that may take hours.
+   */
   collectGarbage(limit: number): Promise<Garbage>
   /** Brings the files of the channels to what the journal says; the clouds are told, too, which is not waited for. */
   follow(): Promise<void>
@@ -40,9 +44,12 @@ export interface WorkshopParts {
   engineParts: typeof engineParts
 }
 
+/** No release is made of it, so the image's files need not be here. */
+const readOnly = { checkFiles: false }
+
 export function openWorkshop(parts: WorkshopParts): Workshop {
   const { configuration, journal, clouds, registry, listener, ctx, source, engineParts } = parts
-  const { stateDirectory, retention, require } = configuration
+  const { file, stateDirectory } = configuration
   const store = openStore(stateDirectory)
   const alone = pLimit(1)
   let making = 0
@@ -51,7 +58,7 @@ export function openWorkshop(parts: WorkshopParts): Workshop {
   const marking = pLimit(1)
   const mark = async (repair: boolean) => await marking(() => markImages(marks, { repair }))
   const follow = async () => {
-    await writeStreams(stateDirectory, journal.state(), require)
+    await writeStreams(stateDirectory, journal.state(), configuration.require)
     // What fails has been told, and the next time it is tried again.
     void mark(false).catch(() => undefined)
   }
@@ -80,6 +87,8 @@ export function openWorkshop(parts: WorkshopParts): Workshop {
       }
     },
     async collectGarbage(limit) {
+      // Of the file as it is now: what a dry run has shown a moment ago, it has shown by that.
+      const { retention, require } = await loadConfiguration(file, process.cwd(), process.env, readOnly)
       if (making > 0) {
         throw new FactoryError({
           code: 'factory-busy',

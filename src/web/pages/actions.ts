@@ -1,8 +1,9 @@
 import type { Context, Hono } from 'hono'
 import { FactoryError } from '#src/errors.ts'
+import type { Choice } from '#src/release/choose.ts'
 import { ruleNames } from '#src/trigger/types.ts'
 import type { WebEnvironment } from '../environment.ts'
-import type { Choice, Serving } from '../types.ts'
+import type { Serving } from '../types.ts'
 import { line } from './markup.ts'
 import { type TellingBoard, type Told, refusal } from './told.ts'
 
