@@ -18,9 +18,7 @@ export interface StepTimes {
  * ran a command or a job.
  */
 export function addedTimes(images: readonly ServedImage[], ledger: Ledger): StepTimes[] {
-  const times = new Map<StepName, StepTimes>(
-    stepNames.map((step) => [step, { step, whole: [], added: [] }]),
-  )
+  const times = new Map<StepName, StepTimes>(stepNames.map((step) => [step, { step, whole: [], added: [] }]))
   for (const { name, stateDirectory } of images) {
     using journal = readJournal(stateDirectory)
     const machines = ledger.machines.filter(({ owner }) => owner === name)

@@ -18,7 +18,6 @@ export interface CloudTimes extends MachineTimes {
   bootSeconds: [number, number]
 }
 
-/** Who asks for something waits for a cloud; half a second is what they take for an answer at their best. */
 const [, , directory = '', timesJson = '{}'] = process.argv
 const times = JSON.parse(timesJson) as CloudTimes
 const ledger: Ledger = { machines: [], images: [], peak: { builders: 0, machines: 0 }, complaints: [] }
@@ -86,7 +85,12 @@ function acquire(rental: Rental, receivedAt: number) {
   const identity = rental.imageId === undefined ? '' : imageOf(rental.imageId).identity
   const { purpose } = rental
   const entry: MachineEntry = {
-    ...{ lease, owner, release, arch, purpose, expires },
+    lease,
+    owner,
+    release,
+    arch,
+    purpose,
+    expires,
     rentedAt: Date.now(),
     busy: [],
   }
@@ -161,8 +165,10 @@ function publish({ owner, ...image }: Image & { owner: string }, body: Buffer, r
     place += 16 + length
   }
   skipTo(image.sizeBytes)
-  if (hash.digest('hex') !== image.sha256) throw new Error(`the bytes of ${image.name} are not those of its key`)
-  if (ledger.images.some((entry) => entry.image.id === image.id)) throw new Error(`${image.id} is there already`)
+  if (hash.digest('hex') !== image.sha256)
+    throw new Error(`the bytes of ${image.name} are not those of its key`)
+  if (ledger.images.some((entry) => entry.image.id === image.id))
+    throw new Error(`${image.id} is there already`)
   const identity = first?.subarray(0, first.indexOf(0)).toString() ?? ''
   const busy = [{ from: receivedAt, to: Date.now() }]
   ledger.images.push({ image, owner, identity, busy } satisfies ImageEntry)

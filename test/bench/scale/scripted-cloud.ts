@@ -1,6 +1,5 @@
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
-import { open } from 'node:fs/promises'
+import { open, readFile } from 'node:fs/promises'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -37,7 +36,9 @@ function pool(call: Call): BuilderPool {
       const { authorizedKey, hostPublicKey, hostPrivateKeyFile } = access
       const hostPrivateKey = await readFile(hostPrivateKeyFile, 'utf8')
       const rental: Rental = {
-        ...{ lease, purpose, access: { authorizedKey, hostPublicKey, hostPrivateKey } },
+        lease,
+        purpose,
+        access: { authorizedKey, hostPublicKey, hostPrivateKey },
         ...(image === undefined ? {} : { imageId: image.id }),
       }
       const rented = await call<{ machine: string; address: { host: string; port: number } }>(
@@ -84,8 +85,17 @@ function store(owner: string, port: number, call: Call): ImageStore {
 async function publish(port: number, artifact: Artifact, key: ImageKey, ctx: Context): Promise<Image> {
   const { cloud, arch, name, format, sha256, release, origin, owner } = key
   const image: Image = {
-    ...{ cloud, kind: 'libvirt', region, arch, id: `${name}-${sha256.slice(0, 12)}`, name, format, sha256 },
-    ...{ sizeBytes: artifact.virtualBytes, release, origin },
+    cloud,
+    kind: 'libvirt',
+    region,
+    arch,
+    id: `${name}-${sha256.slice(0, 12)}`,
+    name,
+    format,
+    sha256,
+    sizeBytes: artifact.virtualBytes,
+    release,
+    origin,
   }
   const asked = new URLSearchParams({ image: JSON.stringify({ ...image, owner }) })
   return await ask<Image>(port, `/publish?${asked}`, Readable.from(pieces(artifact, ctx)))

@@ -51,9 +51,12 @@ export async function openWorld(count: number, times: CloudTimes, signal: AbortS
   const serve = started('serving.ts', [String(port), ...configs], { log: log.fd })
   opening.defer(() => ended(serve, 'SIGKILL'))
   await goFirst(serve)
-  const gone = once(serve, 'exit').then(() => Promise.reject(new Error(`factory serve ended, see ${logFile}`)))
+  const gone = once(serve, 'exit').then(() =>
+    Promise.reject(new Error(`factory serve ended, see ${logFile}`)),
+  )
   gone.catch(() => undefined)
-  for (const { stateDirectory } of images) await Promise.race([untilLookedAfter(stateDirectory, signal), gone])
+  for (const { stateDirectory } of images)
+    await Promise.race([untilLookedAfter(stateDirectory, signal), gone])
   const readySeconds = (performance.now() - startedAt) / 1000
   const askCloud = async <T>(verb: string) => {
     const answer = await fetch(`http://127.0.0.1:${port}/${verb}`, { method: 'POST' })
@@ -98,7 +101,10 @@ async function writeImage(directory: string, number: number, port: number): Prom
   }
   // JSON is YAML.
   await writeFile(join(own, 'factory.yaml'), JSON.stringify(configuration, undefined, 2))
-  await writeFile(join(own, 'sources', 'Containerfile'), `FROM 127.0.0.1:${port}/base:1\nCOPY motd /etc/motd\n`)
+  await writeFile(
+    join(own, 'sources', 'Containerfile'),
+    `FROM 127.0.0.1:${port}/base:1\nCOPY motd /etc/motd\n`,
+  )
   await writeFile(join(own, 'sources', 'motd'), `This is ${name}.\n`.repeat(1000))
   return { name, directory: own, stateDirectory: join(own, '.factory') }
 }
