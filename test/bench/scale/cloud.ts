@@ -38,6 +38,8 @@ const server = createServer((request, response) => {
     },
   )
 })
+// An idle connection is the client's to close: what it sends on one that we close is lost.
+server.keepAliveTimeout = 0
 server.listen(0, '127.0.0.1', 4096)
 await once(server, 'listening')
 process.send?.({ port: (server.address() as AddressInfo).port })

@@ -40,6 +40,7 @@ export async function openWorld(count: number, times: CloudTimes, signal: AbortS
   const machines = opening.adopt(await mkdtemp('/dev/shm/scale-'), removed)
   const cloud = started('cloud.ts', [machines, JSON.stringify(times)], {})
   opening.defer(() => ended(cloud, 'SIGKILL'))
+  await goFirst(cloud)
   const [{ port }] = (await once(cloud, 'message', { signal })) as [{ port: number }]
   const images = await Promise.all(
     Array.from({ length: count }, (_, index) => writeImage(directory, index + 1, port)),
