@@ -46,7 +46,12 @@ const { values } = parseArgs({
 })
 const stop = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(new Error(name)))
-process.exitCode = (await main()) || !values.check ? 0 : 1
+try {
+  process.exitCode = (await main()) || !values.check ? 0 : 1
+} catch (error) {
+  if (!stop.signal.aborted) throw error
+  process.exitCode = 130
+}
 
 async function main(): Promise<boolean> {
   const [least = 0, most = least] = values.boot.split('-').map(Number)
@@ -68,7 +73,7 @@ async function main(): Promise<boolean> {
   const measured = await world.measure()
   const seconds = (lastEnd(images) - startedAt) / 1000
   const ledger = await world.end()
-  const wrong = await wrongs(images, ledger)
+  const wrong = await wrongs(world, ledger)
   for (const what of wrong.slice(0, 20)) console.log(`  wrong: ${what}`)
   if (wrong.length > 0) throw new Error(`${wrong.length} things are wrong, so nothing was measured`)
   return judged(builds, seconds, measured, addedTimes(images, ledger), ledger.peak)

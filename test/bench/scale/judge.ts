@@ -5,13 +5,16 @@ import { architectureNames } from '#arch/index.ts'
 import { openStore } from '#src/artifact/store.ts'
 import { readJournal } from '#src/journal/journal.ts'
 import type { Ledger } from './ledger.ts'
-import type { ServedImage } from './world.ts'
+import type { World } from './world.ts'
 
 /**
  * Everything that is not as it must be when all builds have ended: each has an artifact of its own in the store, proven
  * by its bytes, and an image of these bytes that was booted; each machine was rented once and given back.
  */
-export async function wrongs(images: readonly ServedImage[], ledger: Ledger): Promise<string[]> {
+export async function wrongs(
+  { images, machinesDirectory }: Pick<World, 'images' | 'machinesDirectory'>,
+  ledger: Ledger,
+): Promise<string[]> {
   const wrong = [...ledger.complaints]
   const digests = new Set<string>()
   for (const { name, stateDirectory } of images) {
@@ -50,7 +53,7 @@ export async function wrongs(images: readonly ServedImage[], ledger: Ledger): Pr
   expect('machines', new Set(machines.map(({ lease }) => lease)).size, 2 * builds)
   expect('builders at once', peak.builders, builds)
   expect('not given back', machines.filter(({ givenBackAt }) => givenBackAt === undefined).length, 0)
-  expect('processes left', (await processesOf('/dev/shm/scale-')).length, 0)
+  expect('processes left', (await processesOf(machinesDirectory)).length, 0)
   return wrong
 }
 

@@ -21,6 +21,8 @@ export interface ServedImage {
 /** The scripted cloud and the process that is measured, with all that they write. */
 export interface World extends AsyncDisposable {
   images: readonly ServedImage[]
+  /** Named by the processes of every machine. */
+  machinesDirectory: string
   /** Seconds from the start of the process until it has looked after everything and waits for a button. */
   readySeconds: number
   /** What `factory serve` said. */
@@ -42,6 +44,17 @@ export async function openWorld(count: number, times: CloudTimes, signal: AbortS
   opening.defer(() => ended(cloud, 'SIGKILL'))
   await goFirst(cloud)
   const [{ port }] = (await once(cloud, 'message', { signal })) as [{ port: number }]
+  const askCloud = async <T>(verb: string) => {
+    const answer = await fetch(`http://127.0.0.1:${port}/${verb}`, { method: 'POST' })
+    return (await answer.json()) as T
+  }
+  const end = async () => {
+    await askCloud('end')
+    const ledger = await askCloud<Ledger>('ledger')
+    for (const { lease } of ledger.machines) await removed(await keysDirectory(lease))
+    return ledger
+  }
+  opening.defer(async () => void (await end()))
   const images = await Promise.all(
     Array.from({ length: count }, (_, index) => writeImage(directory, index + 1, port)),
   )
@@ -59,10 +72,6 @@ export async function openWorld(count: number, times: CloudTimes, signal: AbortS
   for (const { stateDirectory } of images)
     await Promise.race([untilLookedAfter(stateDirectory, signal), gone])
   const readySeconds = (performance.now() - startedAt) / 1000
-  const askCloud = async <T>(verb: string) => {
-    const answer = await fetch(`http://127.0.0.1:${port}/${verb}`, { method: 'POST' })
-    return (await answer.json()) as T
-  }
   const measure = async () => {
     const answered = once(serve, 'message', { signal })
     serve.send('measure')
@@ -72,16 +81,14 @@ export async function openWorld(count: number, times: CloudTimes, signal: AbortS
   const resources = opening.move()
   return {
     images,
+    machinesDirectory: machines,
     readySeconds,
     logFile,
     askCloud,
     measure,
     async end() {
       await ended(serve, 'SIGTERM')
-      await askCloud('end')
-      const ledger = await askCloud<Ledger>('ledger')
-      for (const { lease } of ledger.machines) await removed(await keysDirectory(lease))
-      return ledger
+      return await end()
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   }
