@@ -37,6 +37,7 @@ export interface ContextOptions {
 
 const ignoreFiles = ['.containerignore', '.dockerignore']
 const defaultMaxFileBytes = 1024 ** 3
+const readBytes = 1024 ** 2
 
 /**
  * Lists a build context as podman would take it, `.containerignore` (else `.dockerignore`) honoured. The ignore file
@@ -125,7 +126,7 @@ async function addEntry(
     hash.update(`link\0${path}\0${target}\0`)
   } else if (stats.isFile()) {
     hash.update(`file\0${path}\0${mode}\0`)
-    hash.update(await fileDigest(join(root, path), path))
+    hash.update(await fileDigest(join(root, path), path, stats.size))
   } else throw refuseKind(path, ignoreFile)
 }
 
@@ -138,11 +139,12 @@ async function leaves(root: string, path: string, target: string): Promise<boole
   return end !== undefined && outside(relative(root, end))
 }
 
-async function fileDigest(file: string, path: string): Promise<Buffer> {
+/** Most files of a context are small: each read takes as much memory as it may bring. */
+async function fileDigest(file: string, path: string, sizeBytes: number): Promise<Buffer> {
   const hash = createHash('sha256')
+  const highWaterMark = Math.min(readBytes, sizeBytes + 1)
   try {
-    for await (const bytes of createReadStream(file, { highWaterMark: 1024 * 1024 }))
-      hash.update(bytes as Buffer)
+    for await (const bytes of createReadStream(file, { highWaterMark })) hash.update(bytes as Buffer)
   } catch (error) {
     throw refuseChanged(path, error)
   }

@@ -1,7 +1,7 @@
 import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { execa } from 'execa'
 import { FactoryError } from '#src/errors.ts'
+import { writeKeyPair } from './key-pair.ts'
 import type { BuilderLogin, BuilderRef } from './types.ts'
 
 /**
@@ -30,13 +30,12 @@ export async function nextHostKey(login: BuilderLogin): Promise<HostKey> {
   const unfinished = `${place.next}.made-by-${process.pid}`
   await rm(unfinished, { force: true })
   try {
-    const argv = ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', unfinished]
-    await execa('ssh-keygen', argv, { stdin: 'ignore', timeout: 20_000 })
+    await writeKeyPair(unfinished)
   } catch (cause) {
     throw new FactoryError({
       code: 'keys-not-made',
       message: `cannot make an SSH key in ${dirname(place.next)}`,
-      hint: 'Install the OpenSSH client (ssh-keygen) and look whether the directory can be written.',
+      hint: `Look whether it can be written and has space left: ls -ld ${dirname(place.next)}; df -h ${dirname(place.next)}`,
       class: 'user',
       cause,
     })

@@ -1,7 +1,7 @@
 import { lstat, mkdir, mkdtemp, readFile, readdir, rename, rm, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { execa } from 'execa'
 import { FactoryError } from '#src/errors.ts'
+import { writeKeyPair } from './key-pair.ts'
 import type { BuilderLogin } from './types.ts'
 
 /** The keys of one lease: what the machine gets before its first boot, and what we log in with. */
@@ -69,12 +69,7 @@ async function accessIn(directory: string): Promise<Access> {
 async function generate(directory: string): Promise<void> {
   const temporary = await mkdtemp(`${directory}.made-by-${process.pid}-`)
   try {
-    for (const name of ['login', 'host']) {
-      await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', join(temporary, name)], {
-        stdin: 'ignore',
-        timeout: 20_000,
-      })
-    }
+    for (const name of ['login', 'host']) await writeKeyPair(join(temporary, name))
     await rename(temporary, directory)
   } catch (error) {
     await rm(temporary, { recursive: true, force: true })
@@ -82,7 +77,7 @@ async function generate(directory: string): Promise<void> {
     throw new FactoryError({
       code: 'keys-not-made',
       message: `cannot make SSH keys in ${directory}`,
-      hint: 'Install the OpenSSH client (ssh-keygen) and look whether the directory can be written.',
+      hint: `Look whether it can be written and has space left: ls -ld ${dirname(directory)}; df -h ${dirname(directory)}`,
       class: 'user',
       cause: error,
     })

@@ -15,9 +15,7 @@ export async function* hereFindings(
   path: string | undefined = process.env['PATH'],
 ): AsyncIterable<Finding> {
   yield await space(stateDirectory, architectures.length * usualArtifactBytes)
-  yield await program('ssh', ['-V'], path)
-  // Without a file to make it only says how it is used; what counts is that it is there.
-  yield await program('ssh-keygen', ['-l', '-f', '/dev/null'], path)
+  yield await sshClient(path)
 }
 
 async function space(stateDirectory: string, usualBytes: number): Promise<Finding> {
@@ -45,18 +43,11 @@ async function nearestDirectory(path: string): Promise<string> {
   }
 }
 
-async function program(name: string, words: readonly string[], path: string | undefined): Promise<Finding> {
-  const subject = `the program ${name}`
-  const ran = await execa(name, words, { reject: false, timeout: 10_000, env: { PATH: path } })
-  if (ran.exitCode !== undefined) {
-    const version = name === 'ssh' ? `${ran.stderr.split(',')[0]}` : 'there'
-    return { severity: 'ok', subject, message: version }
-  }
+async function sshClient(path: string | undefined): Promise<Finding> {
+  const subject = 'the program ssh'
+  const ran = await execa('ssh', ['-V'], { reject: false, timeout: 10_000, env: { PATH: path } })
+  if (ran.exitCode !== undefined) return { severity: 'ok', subject, message: `${ran.stderr.split(',')[0]}` }
   const message = `does not run: ${ran.shortMessage ?? 'no reason is known'}`
-  return {
-    severity: 'error',
-    subject,
-    message,
-    hint: 'Install the OpenSSH client: apt-get install openssh-client',
-  }
+  const hint = 'Install the OpenSSH client: apt-get install openssh-client'
+  return { severity: 'error', subject, message, hint }
 }

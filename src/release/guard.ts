@@ -24,7 +24,7 @@ export function guarded(parts: EngineParts): Disposable & { parts: EngineParts }
   }
   const looking = setInterval(look, lookEveryMs)
   looking.unref()
-  process.on('SIGCONT', look)
+  whenWoken(look)
   const clouds = new Map([...parts.clouds].map(([name, cloud]) => [name, fencedCloud(cloud, journal)]))
   const registry: EngineParts['registry'] = {
     ...parts.registry,
@@ -40,9 +40,26 @@ export function guarded(parts: EngineParts): Disposable & { parts: EngineParts }
     parts: { ...parts, journal, clouds, registry, openBuilder, signal },
     [Symbol.dispose]() {
       clearInterval(looking)
-      process.off('SIGCONT', look)
+      notWhenWoken(look)
     },
   }
+}
+
+/** Many releases may be made at once, each with a guard of its own, and the process has one listener for all of them. */
+const looks = new Set<() => void>()
+
+function whenWoken(look: () => void): void {
+  if (looks.size === 0) process.on('SIGCONT', lookAll)
+  looks.add(look)
+}
+
+function notWhenWoken(look: () => void): void {
+  looks.delete(look)
+  if (looks.size === 0) process.off('SIGCONT', lookAll)
+}
+
+function lookAll(): void {
+  for (const look of looks) look()
 }
 
 /** Whether the engine was taken over: then what is rented belongs to its successor. */

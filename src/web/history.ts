@@ -1,7 +1,8 @@
 import type { FactoryEvent } from '#src/events.ts'
 import type { EventHistory, NumberedEvent } from './types.ts'
 
-const keptEvents = 4_000
+/** Of each image that is served, so that a hundred of them together stay small. */
+const keptEvents = 1_000
 
 /**
  * Numbers the events of this process and keeps the newest. The numbers begin where the clock stands, so that those of

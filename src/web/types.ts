@@ -63,7 +63,7 @@ export interface NumberedEvent {
   event: FactoryEvent
 }
 
-/** The events of this process, the newest some thousand of them kept. */
+/** The events of this process, the newest thousand of them kept. */
 export interface EventHistory {
   tell: Listener
   /** Those after an id, as far as they are kept. */

@@ -70,7 +70,6 @@ test('says that inputs, this machine and every cloud are ready', async () => {
     `inputs ${registry.host}/bib:latest`,
     `here state directory ${workspace.directory}/.factory`,
     'here the program ssh',
-    'here the program ssh-keygen',
     'lab libvirt',
     'spare libvirt',
   ])
@@ -147,7 +146,7 @@ test('too little space is a warning, a state directory that cannot be and a miss
   })
   expect((await look(`${workspace.directory}/file/.factory`))[0]?.severity).toBe('error')
   const without = await look(workspace.directory, architectureNames, workspace.directory)
-  expect(without.slice(1).map(({ severity }) => severity)).toEqual(['error', 'error'])
+  expect(without.slice(1).map(({ severity }) => severity)).toEqual(['error'])
 })
 
 test('what is to be pasted comes in whole lines after the table', async () => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 import type { DigestTask } from './digest.ts'
 
 /*
@@ -11,15 +11,17 @@ import type { DigestTask } from './digest.ts'
 const chunkBytes = 256 * 1024
 const waitMs = 100
 
-const task = workerData as DigestTask
-// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker's port has no origin
-parentPort?.postMessage(hashFile(task))
+const buffer = Buffer.allocUnsafe(chunkBytes)
+const zeros = Buffer.alloc(chunkBytes)
+
+parentPort?.on('message', (task: DigestTask) => {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker's port has no origin
+  parentPort?.postMessage(hashFile(task))
+})
 
 function hashFile({ path, sizeBytes, extents, shared }: DigestTask): string {
   const written = new BigInt64Array(shared)
   const hash = createHash('sha256')
-  const buffer = Buffer.allocUnsafe(chunkBytes)
-  const zeros = Buffer.alloc(chunkBytes)
   const file = openSync(path, 'r')
   let at = 0
   try {

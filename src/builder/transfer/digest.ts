@@ -15,6 +15,9 @@ export interface RunningDigest extends AsyncDisposable {
   result(): Promise<string>
 }
 
+/** Threads that have done their file and wait for the next one: to start one costs more than to hash a small file. */
+const idle: Worker[] = []
+
 /**
  * Starts hashing a file that is still being written; disposing of it gives up. Hashing what a builder says is a file of
  * many terabytes takes hours, all holes though it may be: when the signal is aborted, the result is its reason.
@@ -23,18 +26,22 @@ export function startDigest(path: string, layout: Layout, signal: AbortSignal): 
   const shared = new SharedArrayBuffer(8)
   const written = new BigInt64Array(shared)
   const task: DigestTask = { path, shared, ...layout }
-  const worker = new Worker(new URL('./digest-worker.ts', import.meta.url), {
-    workerData: task,
-    resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 2 },
-  })
+  const worker = idle.pop() ?? startWorker()
+  let done = false
   const answer = once(worker, 'message', { signal }).then(
-    ([digest]) => digest as string,
+    ([digest]) => {
+      done = true
+      return digest as string
+    },
     (error: unknown) => {
       signal.throwIfAborted()
       throw error
     },
   )
   answer.catch(() => {})
+  worker.ref()
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker has no origin
+  worker.postMessage(task)
 
   function tell(offset: number): void {
     Atomics.store(written, 0, BigInt(offset))
@@ -48,7 +55,16 @@ export function startDigest(path: string, layout: Layout, signal: AbortSignal): 
       return answer
     },
     async [Symbol.asyncDispose]() {
-      await worker.terminate()
+      if (!done) return void (await worker.terminate())
+      // Nobody's process is kept from its end by it.
+      worker.unref()
+      idle.push(worker)
     },
   }
+}
+
+function startWorker(): Worker {
+  return new Worker(new URL('./digest-worker.ts', import.meta.url), {
+    resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 2 },
+  })
 }
