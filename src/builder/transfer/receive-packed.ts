@@ -1,8 +1,5 @@
-import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import { pipeline } from 'node:stream/promises'
-import { createZstdDecompress } from 'node:zlib'
 import { FactoryError } from '#src/errors.ts'
 import type { Cipher, OpenSsh } from '../openssh.ts'
 import { startDigest } from './digest.ts'
@@ -13,6 +10,7 @@ import { sendExtentsProgram, sendPackedScript } from './scripts.ts'
 import { corrupt, senderDigest, startSender } from './sender.ts'
 import { readSparseTar } from './sparse-tar.ts'
 import type { Piece } from './sparse-tar.ts'
+import { release, unpack } from './unpack.ts'
 import type { FetchedFile } from '../types.ts'
 
 export interface Receipt {
@@ -27,7 +25,6 @@ export interface Receipt {
   progress: TransferProgress
 }
 
-const chunkBytes = 256 * 1024
 const writeBytes = 512 * 1024
 
 /** Receives the extents of a sparse file as a compressed stream and writes each where it belongs. */
@@ -37,16 +34,13 @@ export async function receivePacked(receipt: Receipt): Promise<FetchedFile> {
   const stop = new AbortController()
   const signal = AbortSignal.any([progress.signal, stop.signal])
   const sender = startSender(receipt, sendPackedScript, words, 'pipe', signal)
-  const hash = createHash('sha256')
   const stream = sender.stdout
   if (!stream) throw new Error('ssh has no standard output')
+  const unpacking = unpack(stream)
   let fetched: FetchedFile | undefined
   let failure: unknown
   try {
-    stream.on('data', (bytes: Buffer) => hash.update(bytes))
-    fetched = await pipeline(stream, createZstdDecompress({ chunkSize: chunkBytes }), (source) =>
-      writeExtents(receipt, source as AsyncIterable<Buffer>, signal),
-    )
+    fetched = await writeExtents(receipt, unpacking.content, signal)
   } catch (error) {
     failure = error
     // Else the sender, whom we stop reading, would end with a failure of its own and hide this one.
@@ -55,7 +49,8 @@ export async function receivePacked(receipt: Receipt): Promise<FetchedFile> {
   }
   const sent = await senderDigest(sender, remotePath, signal, failure)
   if (failure !== undefined) throw corrupt(remotePath, 'it does not unpack', failure)
-  if (hash.digest('hex') !== sent) throw corrupt(remotePath, 'its sha256 is not what the builder says')
+  if ((await unpacking.digest()) !== sent)
+    throw corrupt(remotePath, 'its sha256 is not what the builder says')
   return fetched as FetchedFile
 }
 
@@ -108,6 +103,7 @@ function gatherWrites(file: FileHandle) {
     if (length === 0) return undefined
     await writeAll(file, pieces, offset, length)
     const end = offset + length
+    for (const piece of pieces) release(piece)
     pieces = []
     length = 0
     return end
