@@ -20,6 +20,7 @@ export default defineConfig({
       {
         test: {
           name: 'chaos',
+          globalSetup: ['test/chaos/compile.ts'],
           include: ['test/chaos/**/*.test.ts'],
           exclude: ['test/chaos/lab-*.test.ts'],
           maxWorkers: 3,

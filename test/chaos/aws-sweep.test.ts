@@ -11,7 +11,9 @@ import { cloudWorlds } from './cloud-worlds.ts'
 
 /*
  * The engine and the AWS adapter together, of which sweep.test.ts has the first alone and the tests of test/clouds the
- * second. One architecture says as much as two: in the adapter they share nothing.
+ * second. One architecture says as much as two: in the adapter they share nothing. The sweep of the engine is whole in every
+ * run; this one and those of the other adapters take a third of their points in `npm test`, chosen by CHAOS_SEED, and all
+ * in `npm run test:chaos`.
  */
 const accounts = [awsForTests(), awsForTests()]
 /** All blocks are under way at once: the first and the last one are enough. */
@@ -74,7 +76,7 @@ describe('an orchestrator on AWS that is killed and run again', () => {
   test('whose last request comes to AWS only when the next run is over: it makes nothing more', async () => {
     const points = sweep.whole.requests.filter((request) => /^(Run|Start|Register|Copy)/.test(request))
     expect(points).toHaveLength(6)
-    await sweep.inEach(points, async (world, point) => {
+    await sweep.inEach(sweep.share(points), async (world, point) => {
       const after = `${point} comes late, ${world.directory}`
       const { effect, letHappen } = late()
       await world.killWhen(world.cloud.strike(point, effect))
@@ -91,7 +93,7 @@ describe('an orchestrator on AWS that is killed and run again', () => {
 describe('an answer of AWS that is lost after the request had its effect', () => {
   test('costs no second machine and no second image, whichever it was', async () => {
     const requests = sweep.whole.requests.filter((request) => !betweenBlocks.test(request))
-    await sweep.inEach(requests, async (world, request) => {
+    await sweep.inEach(sweep.share(requests), async (world, request) => {
       await sweep.loseAnswer(world, request, world.cloud.strike(request, lostAnswer()))
     })
   })

@@ -41,7 +41,7 @@ export function isReading(action: string): boolean {
   return /^(Describe|Get|List|Head|Simulate)/.test(action)
 }
 
-/** A long run kills at both sides of every point, and images are booted in every region. */
+/** A long run kills at both sides of every point, and images are booted in every region; an ordinary one takes a share. */
 export const isLong = process.env['CHAOS_KILLS'] !== undefined
 
 export type Kill = Pick<Injection, 'point' | 'when'>
@@ -70,4 +70,25 @@ export function around({ appends, requests }: RunPoints, { inARow, between }: Sp
     ...after.map((point): Kill => ({ point, when: 'after' })),
     ...before.map((point): Kill => ({ point, when: 'before' })),
   ]
+}
+
+const shares = 3
+
+/**
+ * The share of an ordinary run: of each kind of record or request one third, and at least one. The shares of three seeds
+ * in a row are all points.
+ */
+export function shareOf<T>(points: readonly T[], pointOf: (point: T) => string, seed: number): T[] {
+  if (isLong) return [...points]
+  const kinds = Map.groupBy(points, (point) => kindOf(pointOf(point)))
+  return [...kinds.values()].flatMap((kind) =>
+    kind.length < shares
+      ? kind.slice(seed % kind.length).slice(0, 1)
+      : kind.filter((_, index) => index % shares === seed % shares),
+  )
+}
+
+/** What a point is called without where it happens: `append lease-taken`, `CopyImage`, `POST compute /servers`. */
+function kindOf(point: string): string {
+  return /^(append \S+|[A-Z]+ \S+ \S+|\S+)/.exec(point)![0]
 }

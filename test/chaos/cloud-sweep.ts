@@ -1,7 +1,16 @@
 import { beforeAll, expect } from 'vitest'
-import { type Kill, type RunPoints, type Spared, around, partsOfPoint, pointsOfRun } from './cloud-points.ts'
+import {
+  type Kill,
+  type RunPoints,
+  type Spared,
+  around,
+  partsOfPoint,
+  pointsOfRun,
+  shareOf,
+} from './cloud-points.ts'
 import { expectNoUnknownMachine } from './cloud-world.ts'
 import type { CloudWorld, InWorld, Outage, Struck, WorldCloud } from './cloud-worlds.ts'
+import { chooseSeed } from './random.ts'
 
 /** What is special about the sweep of one cloud. */
 export interface SweptCloud<Own extends WorldCloud> {
@@ -18,9 +27,11 @@ export interface SweptCloud<Own extends WorldCloud> {
 export interface CloudSweep<Own extends WorldCloud> {
   /** The points of a whole release; there when the tests begin. */
   readonly whole: RunPoints
-  /** Where a whole release is killed. */
+  /** Where a whole release is killed, in one run of this sweep or another. */
   kills(): Kill[]
-  /** Kills at each of these, runs again to the end, and looks. */
+  /** Those of these requests that this run has to do with; all in a long run. */
+  share(requests: readonly string[]): string[]
+  /** Kills at the share of this run, runs again to the end, and looks. */
   killAround(): Promise<void>
   /**
    * The same in a run that takes up the machine of one which was killed in the middle of its build: at the records of that,
@@ -60,6 +71,7 @@ export function cloudSweep<Own extends WorldCloud>({
     whole.requests = whole.requests.filter((request) => !uncertain?.test(request))
   }, 600_000)
 
+  const seed = chooseSeed()
   const kills = () => around(whole, spared)
   const inEach: CloudSweep<Own>['inEach'] = async (points, work) => {
     const outcomes = await Promise.allSettled(
@@ -87,11 +99,16 @@ export function cloudSweep<Own extends WorldCloud>({
       return whole
     },
     kills,
+    share: (requests) => shareOf(requests, (request) => request, seed),
     inEach,
     async killAround() {
-      await inEach(kills(), killAndRunAgain)
+      const all = kills()
+      const share = shareOf(all, ({ point }) => point, seed)
+      await inEach(share, killAndRunAgain)
       const transitions = whole.appends.length + whole.requests.length
-      process.stderr.write(`killed at ${kills().length} points of ${transitions} transitions\n`)
+      process.stderr.write(
+        `killed at ${share.length} of ${all.length} points of ${transitions} transitions\n`,
+      )
     },
     async killWhenTakenUp(requests) {
       const points = [

@@ -37,7 +37,8 @@ export interface CloudAccount {
   settings?: object
 }
 
-const program = new URL('./child.ts', import.meta.url).pathname
+/** What compile.ts has made of it, where tests run. */
+const program = process.env['CHAOS_CHILD'] ?? new URL('./child.ts', import.meta.url).pathname
 const credentials = {
   AWS_ACCESS_KEY_ID: 'test',
   AWS_SECRET_ACCESS_KEY: 'test',
@@ -46,20 +47,26 @@ const credentials = {
 /** A run takes one second or two, with lost answers a few more, and ten times that on a machine that is busy. */
 const limitMs = 180_000
 
+/** What a run has other than most of them. */
+export type RunChanges = Partial<Omit<RunOptions, 'directory' | 'pointsFile'>>
+
 /** Starts one orchestrator in a world's directory; `under` is a command that runs it, with its own arguments. */
-export function startRun(
-  directory: string,
-  changes: Partial<Omit<RunOptions, 'directory' | 'pointsFile'>> = {},
+export function startRun(directory: string, changes: RunChanges = {}, under: readonly string[] = []) {
+  return startRuns([{ directory, ...changes }], under)
+}
+
+/** Starts a process that is one orchestrator after the other; each leaves a line with its exit code on stdout. */
+export function startRuns(
+  each: readonly (RunChanges & Pick<RunOptions, 'directory'>)[],
   under: readonly string[] = [],
 ) {
   const architectures: ArchitectureName[] = ['x86_64', 's390x']
   const defaults = { architectures, failing: [], takeOver: false, maxBuilders: 2, clockMs: 0 }
-  const options: RunOptions = {
+  const options = each.map((run): RunOptions => ({
     ...defaults,
-    ...changes,
-    directory,
-    pointsFile: join(directory, `points-${runs++}`),
-  }
+    ...run,
+    pointsFile: join(run.directory, `points-${runs++}`),
+  }))
   const [command, ...words] = [...under, process.execPath, program, JSON.stringify(options)]
   // Compiling what hundreds of runs import anew each time costs a third of them.
   const env = { NODE_COMPILE_CACHE: join(tmpdir(), 'factory-chaos-compiled'), ...credentials }
@@ -74,10 +81,7 @@ export function newWorld(): string {
 }
 
 /** The points that a run goes through when nothing happens to it, in the order of its first one. */
-export async function pointsOf(
-  directory: string,
-  changes: Partial<Omit<RunOptions, 'directory' | 'pointsFile'>> = {},
-): Promise<string[]> {
+export async function pointsOf(directory: string, changes: RunChanges = {}): Promise<string[]> {
   const number = runs
   await startRun(directory, changes)
   return readFileSync(join(directory, `points-${number}`), 'utf8')

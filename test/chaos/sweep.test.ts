@@ -1,14 +1,18 @@
 import pLimit from 'p-limit'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { journalRecord } from '#src/journal/records.ts'
+import { killInTurn } from './kill-in-turn.ts'
 import type { Injection } from './points.ts'
-import { newWorld, pointsOf, startRun } from './run.ts'
-import { expectGone, expectNothingUnknown, expectOneOfEverything } from './world.ts'
+import { type RunChanges, newWorld, pointsOf, startRun } from './run.ts'
+import { expectGone, expectOneOfEverything } from './world.ts'
 
 /** As many orchestrators at once as there are cores. */
 const atOnce = pLimit(2)
 const both = ['x86_64', 's390x'] as const
 const failing = { failing: ['s390x'] }
+const oneBuild: RunChanges = { architectures: ['x86_64'], maxBuilders: 1 }
+/** In the middle of the only build. */
+const inBuild: Injection = { point: 'append container-built x86_64 #1', when: 'after', what: 'kill' }
 /** Written by other commands, each with a test of its own. */
 const notOfARelease = [
   'artifact-removed',
@@ -31,16 +35,10 @@ const runs: Record<'whole' | 'failed' | 'resumed', string[]> = { whole: [], fail
 beforeAll(async () => {
   runs.whole = await pointsOf(newWorld())
   runs.failed = await pointsOf(newWorld(), failing)
-  runs.resumed = await pointsOf(await cutOffWorld(), { architectures: ['x86_64'], maxBuilders: 1 })
+  const cutOff = newWorld()
+  await startRun(cutOff, { ...oneBuild, injection: inBuild })
+  runs.resumed = await pointsOf(cutOff, oneBuild)
 })
-
-/** A world whose orchestrator was killed in the middle of its only build. */
-async function cutOffWorld(): Promise<string> {
-  const world = newWorld()
-  const injection = { point: 'append container-built x86_64 #1', when: 'after', what: 'kill' } as const
-  await startRun(world, { architectures: ['x86_64'], maxBuilders: 1, injection })
-  return world
-}
 
 function around(points: readonly string[]): Injection[] {
   return points.flatMap((point) =>
@@ -60,63 +58,28 @@ describe('an orchestrator that is killed and run again', () => {
   })
 
   test('before and after every append and every call: one of everything, and nothing is left', async () => {
-    const injections = around(runs.whole)
-    await Promise.all(
-      injections.map((injection) =>
-        atOnce(async () => {
-          const world = newWorld()
-          const after = `killed ${injection.when} ${injection.point}`
-          const killed = await startRun(world, { injection })
-          expect(killed.signal, `${after}\n${killed.stderr}`).toBe('SIGKILL')
-          expectNothingUnknown(world, after)
-          const second = await startRun(world)
-          expect(second.exitCode, `${after}\n${second.stderr}`).toBe(0)
-          expectOneOfEverything(world, both, after)
-        }),
-      ),
+    const kills = around(runs.whole)
+    await killInTurn(
+      kills.map((kill) => [kill]),
+      { look: (world, after) => expectOneOfEverything(world, both, after) },
     )
-    process.stderr.write(`killed at ${injections.length} points of ${runs.whole.length} transitions\n`)
+    process.stderr.write(`killed at ${kills.length} points of ${runs.whole.length} transitions\n`)
   })
 
   test('again while it goes on after a kill: still one of everything', async () => {
     // What comes before a point comes after the one before it, so here once is enough.
-    const injections = around(runs.resumed).filter(({ when }) => when === 'after')
-    await Promise.all(
-      injections.map((injection) =>
-        atOnce(async () => {
-          const world = await cutOffWorld()
-          const after = `killed again ${injection.when} ${injection.point}`
-          const architectures = ['x86_64'] as const
-          const killed = await startRun(world, {
-            architectures: [...architectures],
-            maxBuilders: 1,
-            injection,
-          })
-          expect(killed.signal, `${after}\n${killed.stderr}`).toBe('SIGKILL')
-          expectNothingUnknown(world, after)
-          const last = await startRun(world, { architectures: [...architectures], maxBuilders: 1 })
-          expect(last.exitCode, `${after}\n${last.stderr}`).toBe(0)
-          expectOneOfEverything(world, architectures, after)
-        }),
-      ),
+    const kills = around(runs.resumed).filter(({ when }) => when === 'after')
+    await killInTurn(
+      kills.map((kill) => [inBuild, kill]),
+      { ...oneBuild, look: (world, after) => expectOneOfEverything(world, ['x86_64'], after) },
     )
   })
 
   test("around a person's error: the other architecture is finished, and nothing is left", async () => {
     const points = runs.failed.filter((point) => point.includes('s390x'))
-    await Promise.all(
-      around(points).map((injection) =>
-        atOnce(async () => {
-          const world = newWorld()
-          const after = `failing, killed ${injection.when} ${injection.point}`
-          const killed = await startRun(world, { ...failing, injection })
-          expect(killed.signal, after).toBe('SIGKILL')
-          expectNothingUnknown(world, after)
-          const second = await startRun(world, failing)
-          expect(second.exitCode, `${after}\n${second.stderr}`).toBe(3)
-          expectGone(world, after)
-        }),
-      ),
+    await killInTurn(
+      around(points).map((kill) => [kill]),
+      { ...failing, exitCode: 3, look: expectGone },
     )
   })
 })
