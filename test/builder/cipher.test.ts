@@ -20,7 +20,7 @@ test.each([
   ['nothing', '', aes],
   ['one line only', '0.350 0.060\n', aes],
   ['something else', 'bash: openssl: no\nsuch command\n', aes],
-])('%s', (_, printed, cipher) => expect(cheaperCipher(printed)).toBe(cipher))
+])('the cheaper cipher by %s', (_, printed, cipher) => expect(cheaperCipher(printed)).toBe(cipher))
 
 /** The ciphers of the connections that carried a file, by what the server says of them. */
 async function usedFor(lies: SshServerOptions['lies'], without: readonly string[] = []): Promise<string[]> {

@@ -55,7 +55,12 @@ for cipher in "chacha20 $zeros$zeros" "aes-128-ctr $zeros"; do
 done
 `
 
-const pack = 'zstd -q -1 -T0 --check -c'
+/**
+ * Begins at level -1 and goes to 1 while the network is what it waits for, to -3 while the processor is: of 2 GiB of a
+ * root file system level 1 makes 39 %, level -1 43 % in four fifths of the time, level -3 47 % in three quarters. The
+ * window is the one of level 1; --adapt alone takes 8 MiB, and four times as much for every processor.
+ */
+const pack = 'zstd -q --fast=1 --adapt=min=-3,max=1 --zstd=wlog=19 -T0 --check -c'
 
 /**
  * Arguments: directory, file name, `sendExtentsProgram`. Writes the file's extents of content as a compressed tar stream, and then the
