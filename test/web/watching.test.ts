@@ -1,7 +1,6 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { patienceMs, startBrowser, visit } from './browser.ts'
-import { showcase } from './showcase.ts'
 import { webServer } from './web-server.ts'
 
 const limitMs = 5 * patienceMs
@@ -26,7 +25,7 @@ async function watching({ page }: { page: Page }, url: string): Promise<Page> {
 }
 
 test('what one person chooses, the pages of another show at once', { timeout: limitMs }, async () => {
-  await using server = await webServer({}, {}, showcase)
+  await using server = await webServer()
   await using one = await visit(browser, server)
   await using other = await visit(browser, server)
   const { url } = server.listening
@@ -40,13 +39,13 @@ test('what one person chooses, the pages of another show at once', { timeout: li
   }
 
   await one.go('/images')
-  await choose('20261120.0', 'boots everywhere', 'Promote')
-  await inUse.getByText('20261120.0 was promoted').waitFor()
-  await images.getByRole('region', { name: '20261120.0' }).getByText('boots everywhere').waitFor()
-  await choose('20261106.0', 'old kernel', 'Ignore')
-  await images.getByRole('region', { name: '20261106.0' }).getByText('old kernel').waitFor()
-  await choose('20261106.0', 'for the comparison', 'Pin')
-  await choices(images, '20261106.0').getByRole('button', { name: 'Unpin' }).waitFor()
+  await choose('20261124.0', 'boots everywhere', 'Promote')
+  await inUse.getByText('20261124.0 was promoted').waitFor()
+  await images.getByRole('region', { name: '20261124.0' }).getByText('boots everywhere').waitFor()
+  await choose('20261110.0', 'old kernel', 'Ignore')
+  await images.getByRole('region', { name: '20261110.0' }).getByText('old kernel').waitFor()
+  await choose('20261110.0', 'for the comparison', 'Pin')
+  await choices(images, '20261110.0').getByRole('button', { name: 'Unpin' }).waitFor()
   const back = one.page.getByRole('button', { name: /^Roll back to/ })
   const before = (await back.innerText()).replace('Roll back to ', '')
   await back.click()
