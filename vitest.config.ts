@@ -11,7 +11,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/lab/**', 'test/e2e/**', 'test/chaos/**'],
-          maxWorkers: 3,
+          maxWorkers: 4,
           testTimeout: 60_000,
           // On a fresh machine the first hooks make the trees of the emulators, and all others wait for them.
           hookTimeout: 1_200_000,
@@ -23,7 +23,7 @@ export default defineConfig({
           globalSetup: ['test/chaos/compile.ts'],
           include: ['test/chaos/**/*.test.ts'],
           exclude: ['test/chaos/lab-*.test.ts'],
-          maxWorkers: 3,
+          maxWorkers: 4,
           testTimeout: 3_600_000,
           hookTimeout: 1_200_000,
         },

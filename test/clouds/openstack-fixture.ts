@@ -20,6 +20,7 @@ import { eventually } from '#test/servers/sshd.ts'
 const MiB = 1024 ** 2
 const KiB = 1024
 const gibibyte = 1024 ** 3
+const tokenKeptMs = 10 * 60_000
 
 /** An OpenStack cloud on the real Keystone and Glance and the double of the rest. */
 export interface OpenstackFixture extends CloudFixture {
@@ -54,8 +55,9 @@ export async function createOpenstackFixture(
   await writeFile(cloudsFile, cloudsYaml(double.authUrl), { mode: 0o600 })
   const { authorizedKey, hostPublicKey, hostPrivateKeyFile } = await makeAccess(join(directory, 'keys'))
 
+  const userToken = createUserToken(stack)
   const glance: OpenstackFixture['glance'] = async (path, { method, json, body } = {}) => {
-    const token = await tokenOf(stack.keystone.url, 'factory', password, 'factory')
+    const token = await userToken()
     const answer = await fetch(`${stack.glanceUrl}/v2${path}`, {
       method: method ?? (json === undefined ? 'GET' : 'POST'),
       headers: {
@@ -70,7 +72,7 @@ export async function createOpenstackFixture(
     return text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
   }
   const content: OpenstackFixture['content'] = async (id) => {
-    const token = await tokenOf(stack.keystone.url, 'factory', password, 'factory')
+    const token = await userToken()
     const answer = await fetch(`${stack.glanceUrl}/v2/images/${id}/file`, {
       headers: { 'x-auth-token': token },
     })
@@ -106,10 +108,10 @@ export async function createOpenstackFixture(
     glance,
     content,
     makeArtifact,
-    artifact: await makeArtifact('disk.raw', 150 * MiB + 512, [
+    artifact: await makeArtifact('disk.raw', 80 * MiB + 512, [
       [0, randomBytes(3 * MiB)],
-      [100 * MiB + 4 * KiB, randomBytes(2 * MiB)],
-      [150 * MiB, randomBytes(512)],
+      [60 * MiB + 4 * KiB, randomBytes(2 * MiB)],
+      [80 * MiB, randomBytes(512)],
     ]),
     spec: {
       arch: 'x86_64',
@@ -140,6 +142,20 @@ export async function createOpenstackFixture(
       if (signal !== 'SIGKILL') throw new Error(`the kill came too late: ${stderr}`)
     },
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
+  }
+}
+
+/** One for many calls: making a token and Glance's looking at it cost twenty times what a call does. */
+function createUserToken({ keystone }: Stack): () => Promise<string> {
+  let made: { token: Promise<string>; until: number } | undefined
+  return () => {
+    if (!made || made.until < Date.now()) {
+      made = {
+        token: tokenOf(keystone.url, 'factory', password, 'factory'),
+        until: Date.now() + tokenKeptMs,
+      }
+    }
+    return made.token
   }
 }
 

@@ -12,7 +12,6 @@ import type { BuilderSpec, Image } from '#clouds/types.ts'
 import type { Artifact } from '#src/artifact/types.ts'
 import { gather, imageKey, newLease, testContext } from '#test/contract/cloud.ts'
 import { type LoopbackServer, serveOnLoopback } from '#test/servers/loopback.ts'
-import { password } from '#test/servers/openstack/stack.ts'
 import { tokenOf } from '#test/servers/openstack/keystone.ts'
 import { secondRegion } from '#test/servers/openstack-double/double.ts'
 import { eventually } from '#test/servers/sshd.ts'
@@ -38,13 +37,9 @@ async function published(artifact: Artifact, change: object = {}, name = 'images
 }
 
 async function content({ id }: Image): Promise<string> {
-  const { stack } = scene
-  const token = await tokenOf(stack.keystone.url, 'factory', password, 'factory')
-  const answer = await fetch(`${stack.glanceUrl}/v2/images/${id}/file`, {
-    headers: { 'x-auth-token': token },
-  })
-  const bytes = Buffer.from(await answer.arrayBuffer())
-  return createHash('sha256').update(bytes).digest('hex')
+  return createHash('sha256')
+    .update(await scene.fixture.content(id))
+    .digest('hex')
 }
 
 const uploads = () =>
@@ -163,7 +158,7 @@ test('sends what a Glance takes that nothing stands before', async () => {
 
 test('stops an upload at once, and leaves nothing of it', async () => {
   const { fixture } = scene
-  const artifact = await fresh(1024 * MiB)
+  const artifact = await fresh(256 * MiB)
   const cloud = await fixture.open()
   const stopping = new AbortController()
   const ctx = { ...testContext(), signal: stopping.signal }
