@@ -34,9 +34,7 @@ export async function serveCommand({ configs, parts }: ServeCommandOptions): Pro
         () => 0,
         (error: unknown) => tellFailure(error, output),
       )
-      if (exitCode === 0 || images.length === 1) return exitCode
-      engine[Symbol.dispose]()
-      output.write('no longer served; the other images are\n')
+      if (exitCode !== 0 && images.length > 1) output.write('no longer served; the other images are\n')
       return exitCode
     }),
   )

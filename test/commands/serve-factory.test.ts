@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { engineParts } from '#src/commands/engine-parts.ts'
 import { serveFactory } from '#src/commands/serve/factory.ts'
 import { loadConfiguration } from '#src/config/load.ts'
-import { enterEngine } from '#src/journal/engine.ts'
+import { engineAtWork, enterEngine } from '#src/journal/engine.ts'
 import { openJournal, readJournal } from '#src/journal/journal.ts'
 import { makeWorkspace } from '#test/config/workspace.ts'
 import { serveOnLoopback } from '#test/servers/loopback.ts'
@@ -44,7 +44,7 @@ serve: { listen: "127.0.0.1:${port}" }
     parts: { engineParts, openClouds: async () => new Map() },
   })
   await expect(serving).rejects.toMatchObject({ code: 'web-address-taken' })
-  entered.engine[Symbol.dispose]()
+  expect(engineAtWork(stateDirectory)).toBeUndefined()
   const response = await Promise.race([asked.promise, setTimeout(1_000, undefined)])
   if (response && !response.destroyed) await once(response, 'close', { signal: AbortSignal.timeout(5_000) })
   // Its loop would end the process with a failure that nobody waits for.

@@ -19,6 +19,7 @@ import { engineParts } from '../engine-parts.ts'
 import { type Found, findAll } from '../findings.ts'
 import { servedInputs } from './inputs.ts'
 import { servingOf } from './serving.ts'
+import { untilStopped } from './stopping.ts'
 import { tellOf } from './telling.ts'
 import { lookAfter } from './upkeep.ts'
 import { openWorkshop } from './workshop.ts'
@@ -46,14 +47,16 @@ const realParts: ServedParts = { openClouds, engineParts }
 
 /**
  * Serves one image until `stop`: makes its releases by rule and by hand, looks after what is rented and published, shows
- * it all. Throws what kept it from that; what is under way then is left to the next start.
+ * it all. Throws what kept it from that, and is the engine no longer; what is under way then is left to the next start.
  */
 export async function serveFactory(configuration: Configuration, surroundings: Surroundings): Promise<void> {
   const failed = new AbortController()
   try {
     await untilFailure(configuration, surroundings, failed.signal)
   } catch (error) {
-    // The process may go on with other images: nothing of this one may, and its machines are the next start's.
+    // The process may go on with other images: nothing of this one may, and its machines are the next start's. Whatever
+    // stops now has nowhere to write that down any more.
+    surroundings.engine[Symbol.dispose]()
     failed.abort(noLongerServed(configuration, error))
     throw error
   }
@@ -148,18 +151,6 @@ function noLongerServed({ image }: Configuration, cause: unknown): FactoryError 
     class: 'interrupted',
     cause,
   })
-}
-
-/** What ends by itself before that has failed, and its failure is ours. */
-async function untilStopped(stop: AbortSignal, running: readonly Promise<void>[]): Promise<void> {
-  const { promise: stopped, resolve } = Promise.withResolvers<void>()
-  if (stop.aborted) resolve()
-  stop.addEventListener('abort', () => resolve(), { once: true })
-  const failures = running.map(async (one) => {
-    await one.catch((error: unknown) => (stop.aborted ? undefined : Promise.reject(error as Error)))
-    await stopped
-  })
-  await Promise.race([stopped, Promise.all(failures)])
 }
 
 /** The token is shown this once: only its hash is kept. */
