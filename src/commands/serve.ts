@@ -34,13 +34,12 @@ export async function serveCommand({ configs, parts }: ServeCommandOptions): Pro
         () => 0,
         (error: unknown) => tellFailure(error, output),
       )
-      // What is under way is cut off as by a kill, and gone on with by the next start. Also after a failure: a release
-      // that finds its journal closed gives up its machines.
-      engine[Symbol.dispose]()
       if (exitCode !== 0 && images.length > 1) output.write('no longer served; the other images are\n')
       return exitCode
     }),
   )
+  // What is under way is cut off as by a kill, and gone on with by the next start. No journal is closed before that, while
+  // other images are still about to stop: a release that finds its journal closed gives up its machines.
   process.exit(Math.max(...exitCodes))
 }
 

@@ -1,6 +1,10 @@
+import { once } from 'node:events'
+import { request } from 'node:http'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { execa } from 'execa'
 import { expect, test } from 'vitest'
+import { engineAtWork } from '#src/journal/engine.ts'
 import { openJournal, readJournal } from '#src/journal/journal.ts'
 import { type Workspace, makeWorkspace } from '#test/config/workspace.ts'
 import { serveOnLoopback } from '#test/servers/loopback.ts'
@@ -82,6 +86,25 @@ test('an image that cannot be served does not end the others, and shows in the e
   expect(await promoteIn(workspace, 'one')).toMatchObject({ exitCode: 0 })
   served.kill('SIGTERM')
   expect(await served.ended).toMatchObject({ exitCode: 2 })
+})
+
+test('an image that has stopped keeps its journal until all have: its release would give up its machines', async () => {
+  await using workspace = await twoImages()
+  await using served = await serving(workspace.directory, { configurations: both })
+  await served.until(/^\[one\] Serving on /)
+  const url = await served.until(/^\[two\] Serving on (\S+)/)
+  const token = await served.until(/^\[two\] The token.*: (\S+)$/)
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+  const slow = request(new URL('/api/releases', url), { method: 'POST', headers })
+  slow.on('error', () => undefined).write('{')
+  await once(slow, 'socket')
+  await setTimeout(500)
+  served.kill('SIGTERM')
+  await served.until(/^\[one\] .* stopped$/)
+  await setTimeout(1_000)
+  expect(engineAtWork(stateOf(workspace, 'one'))).toBeDefined()
+  slow.destroy()
+  expect(await served.ended).toMatchObject({ exitCode: 0 })
 })
 
 test.for([

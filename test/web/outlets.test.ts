@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest'
+import perfHooks from 'node:perf_hooks'
+import { expect, test, vi } from 'vitest'
 import { webServer } from './web-server.ts'
 
 test('a stream is at its address for everybody, and is sent again only when it has changed', async () => {
@@ -74,6 +75,19 @@ test('Prometheus is told what the journal knows and how long steps took', async 
   expect(values.get('factory_machines_cost{currency="USD"}')).toBeCloseTo(0.09 * (10 / 3 + 1 / 6), 5)
   expect(values.get('nodejs_eventloop_lag_p99_seconds')).toBeGreaterThan(0)
   expect(values.get('process_resident_memory_bytes')).toBeGreaterThan(1e6)
+})
+
+test('what Prometheus is told of the process is measured once, however many images it serves', async () => {
+  const measuring = vi.spyOn(perfHooks, 'monitorEventLoopDelay')
+  try {
+    await using one = await webServer()
+    await using two = await webServer()
+    for (const server of [one, two])
+      expect((await server.ask('/metrics')).text).toMatch(/^nodejs_eventloop_lag_p99_seconds \S+$/m)
+    expect(measuring.mock.calls.length).toBeLessThan(2)
+  } finally {
+    measuring.mockRestore()
+  }
 })
 
 test('an age of what never was is no number', async () => {

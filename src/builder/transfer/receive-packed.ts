@@ -49,8 +49,10 @@ export async function receivePacked(receipt: Receipt): Promise<FetchedFile> {
   }
   const sent = await senderDigest(sender, remotePath, signal, failure)
   if (failure !== undefined) throw corrupt(remotePath, 'it does not unpack', failure)
-  if ((await unpacking.digest()) !== sent)
-    throw corrupt(remotePath, 'its sha256 is not what the builder says')
+  const came = await unpacking.digest().catch((error: unknown) => {
+    throw corrupt(remotePath, 'it does not unpack', error)
+  })
+  if (came !== sent) throw corrupt(remotePath, 'its sha256 is not what the builder says')
   return fetched as FetchedFile
 }
 

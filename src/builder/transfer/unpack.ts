@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import { createZstdDecompress } from 'node:zlib'
 import type { ZstdDecompress } from 'node:zlib'
 
 export interface Unpacking {
   /** What zstd makes of the stream, in parts of some hundred KiB; throws what zstd or the stream says. */
   readonly content: AsyncIterable<Buffer>
-  /** The hex sha256 of the stream as it came, once all of it has. */
+  /** The hex sha256 of the stream as it came, once all of it has; throws when zstd did not take all of it. */
   digest(): Promise<string>
 }
 
@@ -17,8 +18,11 @@ const contentBytes = 512 * 1024
 /** Unpacks a zstd stream and hashes it meanwhile, without leaving anything for the garbage collector. */
 export function unpack(stream: Readable): Unpacking {
   const zstd = createZstdDecompress({ chunkSize: contentBytes })
-  const hashed = feed(stream, zstd)
-  hashed.catch((error: Error) => zstd.destroy(error))
+  const fed = feed(stream, zstd)
+  fed.catch((error: Error) => zstd.destroy(error))
+  // What a hostile sender puts behind its frame may fail when the content was read and nobody listens to zstd any more.
+  const hashed = Promise.all([fed, finished(zstd, { readable: false })]).then(([digest]) => digest)
+  hashed.catch(() => {})
   // Who stops reading the content ends zstd, and that must end the stream, so that its sender does not wait for us.
   zstd.once('close', () => stream.destroy())
   return { content: zstd as AsyncIterable<Buffer>, digest: () => hashed }

@@ -1,6 +1,7 @@
 import type { Cloud } from '#clouds/types.ts'
 import type { Configuration } from '#src/config/types.ts'
 import type { Context } from '#src/context.ts'
+import { FactoryError } from '#src/errors.ts'
 import type { Listener } from '#src/events.ts'
 import type { Engine } from '#src/journal/engine.ts'
 import { createNotifier } from '#src/notify/notifier.ts'
@@ -18,6 +19,7 @@ import { engineParts } from '../engine-parts.ts'
 import { type Found, findAll } from '../findings.ts'
 import { servedInputs } from './inputs.ts'
 import { servingOf } from './serving.ts'
+import { untilStopped } from './stopping.ts'
 import { tellOf } from './telling.ts'
 import { lookAfter } from './upkeep.ts'
 import { openWorkshop } from './workshop.ts'
@@ -45,12 +47,27 @@ const realParts: ServedParts = { openClouds, engineParts }
 
 /**
  * Serves one image until `stop`: makes its releases by rule and by hand, looks after what is rented and published, shows
- * it all. Throws what kept it from that; what is under way then is left to the next start.
+ * it all. Throws what kept it from that, and is the engine no longer; what is under way then is left to the next start.
  */
-export async function serveFactory(
+export async function serveFactory(configuration: Configuration, surroundings: Surroundings): Promise<void> {
+  const failed = new AbortController()
+  try {
+    await untilFailure(configuration, surroundings, failed.signal)
+  } catch (error) {
+    // The process may go on with other images: nothing of this one may, and its machines are the next start's. Whatever
+    // stops now has nowhere to write that down any more.
+    surroundings.engine[Symbol.dispose]()
+    failed.abort(noLongerServed(configuration, error))
+    throw error
+  }
+}
+
+async function untilFailure(
   configuration: Configuration,
   { engine, config, stop, output, parts = realParts }: Surroundings,
+  failed: AbortSignal,
 ): Promise<void> {
+  const over = AbortSignal.any([stop, failed])
   const { journal } = engine
   const { stateDirectory, owner } = configuration
   const screen = linesScreen(output)
@@ -64,8 +81,8 @@ export async function serveFactory(
   const clouds = await parts.openClouds(configuration)
   const registry = registryClient({ authFile: configuration.image.authFile })
   // A release is never stopped from here: it is left as it is, and the next start goes on with it.
-  const ctx: Context = { ...commandContext(), log }
-  const stoppable: Context = { ...commandContext(stop), log }
+  const ctx: Context = { ...commandContext(failed), log }
+  const stoppable: Context = { ...commandContext(over), log }
   const { git } = configuration.rebuild
   const source = git && openGitSource(git, stateDirectory)
   const rules = configuredRules(configuration, source, { registry, now: Date.now, sleep, log })
@@ -82,8 +99,10 @@ export async function serveFactory(
   await workshop.follow()
   const { makeRelease, collectGarbage, follow } = workshop
   const { pauseAfter } = configuration.rebuild
-  const loop = { rules, journal, makeRelease, pauseAfter, now: Date.now, sleep, signal: stop, log }
+  const loop = { rules, journal, makeRelease, pauseAfter, now: Date.now, sleep, signal: over, log }
   const running = runRules(loop)
+  // Until somebody waits for it below, or where nobody comes to that.
+  running.ended.catch(() => undefined)
   let findings: { at: number; found: readonly Found[] } | undefined
   const serving = servingOf({
     configuration,
@@ -116,23 +135,22 @@ export async function serveFactory(
     doctor: async () => await findAll(configuration, () => servedInputs(inputs, stoppable), stoppable),
     found: (found) => (findings = { at: Date.now(), found }),
   })
-  const telling = tellOf(journal, { stateDirectory, notifier, signal: stop }, stoppable.sleep)
+  const telling = tellOf(journal, { stateDirectory, notifier, signal: over }, stoppable.sleep)
   await untilStopped(stop, [running.ended, upkeep, telling])
   await Promise.race([notifier.settled(), sleep(lastWordsMs, silence.signal)])
   silence.abort()
   tellLeft(engine, log)
 }
 
-/** What ends by itself before that has failed, and its failure is ours. */
-async function untilStopped(stop: AbortSignal, running: readonly Promise<void>[]): Promise<void> {
-  const { promise: stopped, resolve } = Promise.withResolvers<void>()
-  if (stop.aborted) resolve()
-  stop.addEventListener('abort', () => resolve(), { once: true })
-  const failures = running.map(async (one) => {
-    await one.catch((error: unknown) => (stop.aborted ? undefined : Promise.reject(error as Error)))
-    await stopped
+/** To what is under way it is as if another engine had taken over: it changes nothing more, and gives nothing back. */
+function noLongerServed({ image }: Configuration, cause: unknown): FactoryError {
+  return new FactoryError({
+    code: 'fenced',
+    message: `${image.name} is no longer served by this process`,
+    hint: 'Start factory serve for it again: it goes on with what is under way.',
+    class: 'interrupted',
+    cause,
   })
-  await Promise.race([stopped, Promise.all(failures)])
 }
 
 /** The token is shown this once: only its hash is kept. */

@@ -15,3 +15,15 @@ export function untilTold(): Disposable & { signal: AbortSignal } {
     },
   }
 }
+
+/** Waits until `stop`. What ends by itself before that has failed, and its failure is ours. */
+export async function untilStopped(stop: AbortSignal, running: readonly Promise<void>[]): Promise<void> {
+  const { promise: stopped, resolve } = Promise.withResolvers<void>()
+  if (stop.aborted) resolve()
+  stop.addEventListener('abort', () => resolve(), { once: true })
+  const failures = running.map(async (one) => {
+    await one.catch((error: unknown) => (stop.aborted ? undefined : Promise.reject(error as Error)))
+    await stopped
+  })
+  await Promise.race([stopped, Promise.all(failures)])
+}

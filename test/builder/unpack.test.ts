@@ -1,0 +1,57 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { constants, zstdCompressSync } from 'node:zlib'
+import { expect, test } from 'vitest'
+import { unpack } from '#src/builder/transfer/unpack.ts'
+
+const KiB = 1024
+
+test.each([0, 1, 30 * KiB, 256 * KiB, 1000 * KiB + 7])(
+  'a packed stream of %i random bytes gives them again, and its digest',
+  async (length) => {
+    const bytes = randomBytes(length)
+    const packed = pack(bytes)
+    const unpacking = unpack(inPieces(packed))
+    expect(await contentOf(unpacking.content)).toEqual(bytes)
+    expect(await unpacking.digest()).toBe(createHash('sha256').update(packed).digest('hex'))
+  },
+)
+
+test('what a builder sends behind the packed content is a failure of the transfer, not the end of the process', async () => {
+  const packed = Buffer.concat([pack(randomBytes(600 * KiB)), randomBytes(700 * KiB)])
+  const unpacking = unpack(inPieces(packed))
+  await contentOf(unpacking.content).catch(() => undefined)
+  const late = sleep(5_000, 'it never says', { ref: false })
+  await expect(Promise.race([unpacking.digest(), late])).rejects.toMatchObject({ code: expect.any(String) })
+})
+
+test('a stream that breaks in the middle is told with its own words', async () => {
+  const packed = pack(randomBytes(600 * KiB))
+  async function* broken() {
+    yield Buffer.from(packed.subarray(0, 300 * KiB))
+    throw new Error('the cable was pulled')
+  }
+  const unpacking = unpack(Readable.from(broken(), { objectMode: false }))
+  await expect(contentOf(unpacking.content)).rejects.toThrow('the cable was pulled')
+  await expect(unpacking.digest()).rejects.toThrow('the cable was pulled')
+})
+
+/** With a checksum, as builders do. */
+function pack(bytes: Buffer): Buffer {
+  return zstdCompressSync(bytes, { params: { [constants.ZSTD_c_checksumFlag]: 1 } })
+}
+
+/** As ssh gives it: each piece with memory of its own. */
+function inPieces(packed: Buffer): Readable {
+  const pieces = []
+  for (let at = 0; at < packed.length; at += 30 * KiB)
+    pieces.push(Buffer.from(new Uint8Array(packed.subarray(at, at + 30 * KiB)).buffer))
+  return Readable.from(pieces, { objectMode: false })
+}
+
+async function contentOf(content: AsyncIterable<Buffer>): Promise<Buffer> {
+  const parts: Buffer[] = []
+  for await (const part of content) parts.push(Buffer.from(part))
+  return Buffer.concat(parts)
+}
