@@ -14,6 +14,7 @@
  */
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
+import { availableParallelism } from 'node:os'
 import { finished } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -136,6 +137,7 @@ function judged(
   const rate = builds / seconds
   const aDay = Math.round(rate * 86_400)
   console.log(row('while it builds', ofProcess(measured)))
+  console.log(row('processors', shares(measured, seconds)))
   console.log(row('at once', `${peak.builders} builders; ${peak.machines} machines with those that verify`))
   console.log('  seconds a step takes, and of these what no machine and no cloud spent (median, 99 of 100):')
   for (const { step, whole, added } of steps) {
@@ -157,9 +159,15 @@ function judged(
   return missed.length === 0
 }
 
-function ofProcess({ peakBytes, delay, cpuSeconds }: Measured): string {
+/** The rest is that of the machines, of the cloud, and of whatever else runs here. */
+function shares({ cpuSeconds, childrenSeconds }: Measured, seconds: number): string {
+  const own = `${cpuSeconds.toFixed(0)} s it took itself, ${childrenSeconds.toFixed(0)} s its ssh and tar`
+  return `of ${(availableParallelism() * seconds).toFixed(0)} s, ${own}; machines and cloud shared the rest`
+}
+
+function ofProcess({ peakBytes, delay }: Measured): string {
   const late = `event loop late by ${delay.p50.toFixed(1)} ms (median), ${delay.p99.toFixed(1)} ms (p99), ${delay.most.toFixed(0)} ms (most)`
-  return `peak memory ${formatBytes(peakBytes)}, ${late}, processor ${cpuSeconds.toFixed(1)} s`
+  return `peak memory ${formatBytes(peakBytes)}, ${late}`
 }
 
 function percentile(times: readonly number[], percent: number): number {

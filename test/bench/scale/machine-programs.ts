@@ -20,11 +20,11 @@ exit "$code"
 export const podman = String.raw`#!/bin/bash
 set -euo pipefail
 begun=$EPOCHREALTIME
-exec {nothing}<> <(:)
 note() { echo "$begun $EPOCHREALTIME" >>"$BUSY"; }
 # Arguments: seconds, bursts, a printf format for the 20 lines of each, which get their number.
 write() {
-  local burst line pause=$(($1 * 1000 / $2))
+  local burst line nothing pause=$(($1 * 1000 / $2))
+  exec {nothing}<> <(:)
   printf -v pause '%d.%03d' $((pause / 1000)) $((pause % 1000))
   for ((burst = 0; burst < $2; burst++)); do
     for ((line = 1; line <= 20; line++)); do printf "$3" $((burst * 20 + line)); done

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -62,7 +62,7 @@ export async function openWorld(count: number, times: CloudTimes, signal: AbortS
   await using log = await open(logFile, 'w')
   const startedAt = performance.now()
   const configs = images.map((image) => join(image.directory, 'factory.yaml'))
-  const serve = started('serving.ts', [String(port), ...configs], { log: log.fd })
+  const serve = started('serving.ts', [String(port), ...configs], { log: log.fd, ...(await asService()) })
   opening.defer(() => ended(serve, 'SIGKILL'))
   await goFirst(serve)
   const gone = once(serve, 'exit').then(() =>
@@ -117,13 +117,34 @@ async function writeImage(directory: string, number: number, port: number): Prom
   return { name, directory: own, stateDirectory: join(own, '.factory') }
 }
 
-function started(program: string, words: readonly string[], { log }: { log?: number }): ChildProcess {
+interface Surroundings {
+  log?: number
+  env?: Record<string, string>
+  execArgv?: string[]
+}
+
+function started(
+  program: string,
+  words: readonly string[],
+  { log, env = {}, execArgv = [] }: Surroundings,
+): ChildProcess {
   return fork(new URL(program, import.meta.url), words, {
-    env: { ...process.env, FACTORY_HOME: '' },
+    execArgv,
+    env: { ...process.env, ...env, FACTORY_HOME: '' },
     stdio: ['ignore', 'inherit', log ?? 'inherit', 'ipc'],
     // In a session of its own it has its own share of the processors, whatever the machines do.
     detached: true,
   })
+}
+
+/** What the systemd unit gives to Node and to the C library, so that what is measured is what is run. */
+async function asService(): Promise<Required<Omit<Surroundings, 'log'>>> {
+  const unit = await readFile(new URL('../../../deploy/image-factory.service', import.meta.url), 'utf8')
+  const env = Object.fromEntries(
+    [...unit.matchAll(/\b(MALLOC_\w+)=(\w+)/g)].map(([, name, value]) => [name, value]),
+  )
+  const execArgv = /^ExecStart=\S+((?: --\S+)*) /m.exec(unit)?.[1]?.trim().split(' ') ?? []
+  return { env, execArgv }
 }
 
 /** Machines stand elsewhere; here they must not take the processors from the factory. */
