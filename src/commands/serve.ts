@@ -38,8 +38,9 @@ export async function serveCommand({ configs, parts }: ServeCommandOptions): Pro
       return exitCode
     }),
   )
-  // What is under way is cut off as by a kill, and gone on with by the next start. No journal is closed before that, while
-  // other images are still about to stop: a release that finds its journal closed gives up its machines.
+  // What is under way is cut off as by a kill, and gone on with by the next start. No journal is closed while other images
+  // are still about to stop: a release that finds its journal closed gives up its machines.
+  for (const [index, { engine }] of entered.entries()) if (exitCodes[index] === 0) engine[Symbol.dispose]()
   process.exit(Math.max(...exitCodes))
 }
 
