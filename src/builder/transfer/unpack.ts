@@ -68,7 +68,8 @@ async function feed(stream: AsyncIterable<Buffer>, zstd: ZstdDecompress): Promis
  */
 export function release(bytes: Buffer): void {
   const { buffer, byteOffset, byteLength } = bytes
-  const shared = buffer.byteLength <= Buffer.poolSize
+  // What Node's pool lends is a small part of it; what ssh gives is often no larger than the pool, and a whole.
+  const shared = buffer.byteLength <= Buffer.poolSize && byteLength < buffer.byteLength
   if (!shared && buffer instanceof ArrayBuffer && byteOffset + byteLength === buffer.byteLength)
     buffer.transfer(0)
 }
