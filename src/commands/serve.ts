@@ -32,7 +32,7 @@ export async function serveCommand({ configs, parts }: ServeCommandOptions): Pro
       const surroundings = { engine, config, stop: stopping.signal, output, parts }
       const exitCode = await serveFactory(configuration, surroundings).then(
         () => 0,
-        (error: unknown) => tellFailure(error, output),
+        (error: unknown) => tellFailure(error, output, config),
       )
       if (exitCode !== 0 && images.length > 1) output.write('no longer served; the other images are\n')
       return exitCode
