@@ -32,15 +32,17 @@ export async function serveCommand({ configs, parts }: ServeCommandOptions): Pro
       const surroundings = { engine, config, stop: stopping.signal, output, parts }
       const exitCode = await serveFactory(configuration, surroundings).then(
         () => 0,
-        (error: unknown) => tellFailure(error, output),
+        (error: unknown) => tellFailure(error, output, config),
       )
       if (exitCode !== 0 && images.length > 1) output.write('no longer served; the other images are\n')
       return exitCode
     }),
   )
-  // What is under way is cut off as by a kill, and gone on with by the next start. No journal is closed before that, while
-  // other images are still about to stop: a release that finds its journal closed gives up its machines.
-  process.exit(Math.max(...exitCodes))
+  // What is under way is cut off as by a kill, and gone on with by the next start. No journal is closed while other images
+  // are still about to stop: a release that finds its journal closed gives up its machines.
+  for (const [index, { engine }] of entered.entries()) if (exitCodes[index] === 0) engine[Symbol.dispose]()
+  // What a restart may cure (1) goes before what it cannot (2).
+  process.exit(exitCodes.includes(1) ? 1 : Math.max(...exitCodes))
 }
 
 async function load(

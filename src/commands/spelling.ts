@@ -21,6 +21,11 @@ export function rememberCall(call: Call): void {
   present = call
 }
 
+/** The same call on another configuration: one that serves several images has more than its own `-c`. */
+export function callOn(config: string | undefined): Call | undefined {
+  return present && { ...present, config: config ?? present.config }
+}
+
 /**
  * A text in which every whole command (`factory release`) is written so that it can be pasted where this process was
  * called: through npx if need be, and with its `-c FILE`. Everything else, prose about the factory included, stays.

@@ -4,6 +4,7 @@ import { architectureNames } from '#arch/index.ts'
 import { unknownArchitecture } from '#src/config/suggest.ts'
 import type { Choice } from '#src/release/choose.ts'
 import { ruleNames } from '#src/trigger/types.ts'
+import { printable } from '#src/ui/printable.ts'
 import { readBody, requestBytes, requestMs } from './body.ts'
 import type { WebEnvironment } from './environment.ts'
 import { invalid } from './refusals.ts'
@@ -13,7 +14,12 @@ import type { Serving } from './types.ts'
 const longestReason = 1_000
 
 const architecture = z.enum(architectureNames, { error: ({ input }) => unknownArchitecture(String(input)) })
-const by = z.string().trim().min(1).max(100).optional()
+/** Stands in lines of the log, too: nobody's name makes another line or an escape sequence. */
+const by = z
+  .string()
+  .transform((name) => printable(name).trim())
+  .pipe(z.string().min(1).max(100))
+  .optional()
 const choice = z.strictObject({
   by,
   why: z.string().max(longestReason).optional(),

@@ -13,7 +13,6 @@ import type { Access } from './tokens.ts'
 type Handler = MiddlewareHandler<WebEnvironment>
 type Asked = Context<WebEnvironment>
 
-export const sessionCookie = 'factory-session'
 /** Readable without a token. */
 const openPaths = /^\/(login|assets\/[\w.-]+|streams\/[\w.-]+)$/
 const eventPaths = /^\/events(\.ndjson)?$/
@@ -69,7 +68,7 @@ export function authenticated(access: Access): Handler {
     context.set('by', '')
     context.set('csrf', '')
     const bearer = /^Bearer +(\S+)$/i.exec(context.req.header('authorization') ?? '')?.[1]
-    const session = getCookie(context, sessionCookie)
+    const session = getCookie(context, access.cookie)
     const person = session === undefined ? undefined : access.personOf(session)
     if (context.env.local === true) context.set('by', userName())
     else if (bearer !== undefined && access.opens(bearer)) context.set('by', 'token')

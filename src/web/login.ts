@@ -4,7 +4,6 @@ import type { ServeConfiguration } from '#src/config/types.ts'
 import { printable } from '#src/ui/printable.ts'
 import { formField } from './body.ts'
 import type { WebEnvironment } from './environment.ts'
-import { sessionCookie } from './guard.ts'
 import { type LoginFacts, longestName, loginPage } from './pages/login-page.ts'
 import type { Access } from './tokens.ts'
 
@@ -29,7 +28,7 @@ export function login(access: Access, { hosts }: ServeConfiguration): Hono<WebEn
     if (!access.opens((await formField(context, 'token')).trim()))
       return page(context, { next, name, wrong: 'token' })
     if (name === '') return page(context, { next, name, wrong: 'name' })
-    setCookie(context, sessionCookie, access.begin(name), {
+    setCookie(context, access.cookie, access.begin(name), {
       httpOnly: true,
       sameSite: 'Strict',
       path: '/',
@@ -39,9 +38,9 @@ export function login(access: Access, { hosts }: ServeConfiguration): Hono<WebEn
     return context.redirect(next, 303)
   })
   app.post('/logout', (context) => {
-    const session = getCookie(context, sessionCookie)
+    const session = getCookie(context, access.cookie)
     if (session !== undefined) access.end(session)
-    deleteCookie(context, sessionCookie, { path: '/' })
+    deleteCookie(context, access.cookie, { path: '/' })
     return context.redirect('/login', 303)
   })
   return app

@@ -6,6 +6,8 @@ import { FactoryError } from '#src/errors.ts'
 
 /** Who may come in: one token, and the sessions of browsers that showed it. */
 export interface Access {
+  /** Of the cookie of a session. Browsers know no ports: each image that is served on a host has a name of its own for it. */
+  readonly cookie: string
   /** Takes the same time whatever is wrong with the token. */
   opens(token: string): boolean
   /** Of a person who calls themselves so; returns the id that goes into the cookie. */
@@ -14,6 +16,9 @@ export interface Access {
   personOf(session: string): string | undefined
   end(session: string): void
 }
+
+/** What the names of all these cookies begin with. */
+export const sessionCookie = 'factory-session'
 
 /** Of bytes; both are random, so a plain digest of them cannot be guessed back. */
 const secretBytes = 32
@@ -48,6 +53,7 @@ export function openAccess(
   }
   if (!found) write()
   const access: Access = {
+    cookie: `${sessionCookie}-${digest(known.token).slice(0, 8)}`,
     opens: (shown) => timingSafeEqual(Buffer.from(digest(shown)), Buffer.from(known.token)),
     begin(name) {
       const session = randomBytes(secretBytes).toString('base64url')

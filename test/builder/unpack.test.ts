@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { constants, zstdCompressSync } from 'node:zlib'
 import { expect, test } from 'vitest'
-import { unpack } from '#src/builder/transfer/unpack.ts'
+import { release, unpack } from '#src/builder/transfer/unpack.ts'
 
 const KiB = 1024
 
@@ -41,6 +41,19 @@ test('a stream that breaks in the middle is told with its own words', async () =
 function pack(bytes: Buffer): Buffer {
   return zstdCompressSync(bytes, { params: { [constants.ZSTD_c_checksumFlag]: 1 } })
 }
+
+test('bytes are freed when they are the last of their memory, and never with what others have there', () => {
+  const freed = (bytes: Buffer) => {
+    release(bytes)
+    return bytes.length === 0
+  }
+  const large = new ArrayBuffer(512 * KiB)
+  expect(freed(Buffer.from(large, 0, 256 * KiB))).toBe(false)
+  expect(freed(Buffer.from(large, 256 * KiB))).toBe(true)
+  expect(freed(Buffer.from(new ArrayBuffer(30 * KiB)))).toBe(true)
+  expect(freed(Buffer.from(new ArrayBuffer(Buffer.poolSize), Buffer.poolSize - 100))).toBe(false)
+  expect(freed(Buffer.from('from the pool'))).toBe(false)
+})
 
 /** As ssh gives it: each piece with memory of its own. */
 function inPieces(packed: Buffer): Readable {

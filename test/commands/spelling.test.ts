@@ -65,6 +65,8 @@ test('errors and hints of events are spelled as the program was called, other te
   rememberCall({ ...call, config: 'lab.yaml' })
   const error = new FactoryError({ code: 'a-b', message: 'no', hint: 'See: factory status', class: 'user' })
   expect(errorText(error)).toContain('See: npx factory -c lab.yaml status')
+  // Of several images that are served, each has its own file.
+  expect(errorText(error, 'two/lab.yaml')).toContain('See: npx factory -c two/lab.yaml status')
   const shown: FactoryEvent[] = []
   const screen = spelledScreen({ listen: (event) => void shown.push(event), close: async () => {} })
   const hint = 'See: factory logs s390x'

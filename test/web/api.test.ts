@@ -123,6 +123,14 @@ test('what is no wish changes nothing', async () => {
   expect(server.calls).toEqual([])
 })
 
+test('who chooses is one line of plain text, for it stands in the log', async () => {
+  await using server = await webServer()
+  const press = async (by: string) => (await server.ask('/api/releases', json({ by }))).status
+  expect(await press('jana\n\u001b[31m[two] \u202eanaj\n')).toBe(202)
+  expect(server.calls).toEqual(['press {"by":"jana [two] anaj"}'])
+  expect(await press('\n\u200b')).toBe(400)
+})
+
 test('an architecture in other people’s spelling is refused with ours', async () => {
   await using server = await webServer()
   const refused = async (name: string) => {

@@ -29,12 +29,9 @@ async function session(server: WebServer): Promise<{ cookie: string; csrf: strin
 
 test('nothing is told without the token, and a wrong one is none', async () => {
   await using server = await webServer()
+  const noSession = (await session(server)).cookie.replace(/=.*/, '=nonesuch')
   for (const path of guarded) {
-    for (const headers of [
-      {},
-      { authorization: 'Bearer nonesuch' },
-      { cookie: 'factory-session=nonesuch' },
-    ]) {
+    for (const headers of [{}, { authorization: 'Bearer nonesuch' }, { cookie: noSession }]) {
       const answer = await server.ask(path, { bearer: false, headers })
       expect([path, answer.status, JSON.parse(answer.text).code]).toEqual([path, 401, 'web-token-missing'])
       expect(answer.text).not.toContain('20261')
@@ -88,7 +85,7 @@ test('a session is a cookie that scripts and other sites do not get, and ends wi
   const answer = await server.ask('/login', login)
   expect(answer.headers.location).toBe('/releases')
   expect(answer.headers['set-cookie']![0]).toMatch(
-    /^factory-session=[\w-]{43}; Max-Age=2592000; Path=\/; HttpOnly; SameSite=Strict$/,
+    /^factory-session-[0-9a-f]{8}=[\w-]{43}; Max-Age=2592000; Path=\/; HttpOnly; SameSite=Strict$/,
   )
   const proxied = { host: 'factory.example', 'x-forwarded-proto': 'https' }
   const behind = await server.ask('/login', { ...login, headers: { ...login.headers, ...proxied } })
@@ -266,6 +263,16 @@ test('what a person chooses on the page is chosen by the name of the session, al
   expect(names[2]).toBe('Jana Nováková')
   const page = await ask(new URL('/', again.url), { headers: { cookie: jana.cookie, accept: 'text/html' } })
   expect(page.text).not.toMatch(/<script>|<img/)
+})
+
+test('a login at one image ends no session at another one on the same host, for browsers know no ports', async () => {
+  await using one = await webServer()
+  await using other = await webServer()
+  const sessions = await Promise.all([one, other].map(session))
+  const jar = new Map(sessions.map(({ cookie }) => cookie.split('=') as [string, string]))
+  const cookie = [...jar].map((pair) => pair.join('=')).join('; ')
+  for (const server of [one, other])
+    expect((await server.ask('/api/images', { bearer: false, headers: { cookie } })).status).toBe(200)
 })
 
 test('who has the token and says no name gets no session', async () => {

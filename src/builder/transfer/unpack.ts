@@ -66,6 +66,10 @@ async function feed(stream: AsyncIterable<Buffer>, zstd: ZstdDecompress): Promis
  * Frees the memory of bytes that nobody will read again, when they are the last in it; for what a socket or zstd gave,
  * which comes out of no pool. As garbage, two GiB of content would make V8 mark its whole heap a hundred times.
  */
-export function release({ buffer, byteOffset, byteLength }: Buffer): void {
-  if (buffer instanceof ArrayBuffer && byteOffset + byteLength === buffer.byteLength) buffer.transfer(0)
+export function release(bytes: Buffer): void {
+  const { buffer, byteOffset, byteLength } = bytes
+  // What Node's pool lends is a small part of it; what ssh gives is often no larger than the pool, and a whole.
+  const shared = buffer.byteLength <= Buffer.poolSize && byteLength < buffer.byteLength
+  if (!shared && buffer instanceof ArrayBuffer && byteOffset + byteLength === buffer.byteLength)
+    buffer.transfer(0)
 }
