@@ -69,8 +69,8 @@ function keptBecause(
   release: ReleaseState,
   { isNewest, minAgeMs, now }: { isNewest: boolean; minAgeMs: number; now: number },
 ): string | undefined {
-  const channel = channelNames.find((name) => releaseOf(state, name) === release.release)
-  if (channel !== undefined) return channel
+  const channels = channelNames.filter((name) => releaseOf(state, name) === release.release)
+  if (channels.length > 0) return channels.join(', ')
   if (release.pinned) return release.pinned.why ? `pinned: ${release.pinned.why}` : 'pinned'
   if (release.outcome === undefined) return 'not finished'
   if (state.leases.some(({ lease, released }) => lease.release === release.release && !released))

@@ -26,10 +26,14 @@ serve: { listen: "${listen}" }
 `
 }
 
-async function twoImages({ one = '127.0.0.1:0', two = '127.0.0.1:0' } = {}): Promise<Workspace> {
+async function twoImages({
+  one = '127.0.0.1:0',
+  two = '127.0.0.1:0',
+  name = 'two',
+} = {}): Promise<Workspace> {
   const workspace = await makeWorkspace({
     'one/factory.yaml': configurationOf('one', one),
-    'two/factory.yaml': configurationOf('two', two),
+    'two/factory.yaml': configurationOf(name, two),
   })
   for (const image of ['one', 'two']) {
     using journal = openJournal(stateOf(workspace, image))
@@ -108,10 +112,11 @@ test('an image that has stopped keeps its journal until all have: its release wo
 })
 
 test.for([
-  { shared: 'an address', listen: { one: '127.0.0.1:8085', two: '127.0.0.1:8085' }, home: '' },
-  { shared: 'a state directory', listen: {}, home: 'home' },
-])('images that share $shared are refused, and both are named', async ({ listen, home }) => {
-  await using workspace = await twoImages(listen)
+  { shared: 'an address', given: { one: '127.0.0.1:8085', two: '127.0.0.1:8085' }, home: '' },
+  { shared: 'a state directory', given: {}, home: 'home' },
+  { shared: 'an owner', given: { name: 'one' }, home: '' },
+])('images that share $shared are refused, and both are named', async ({ given, home }) => {
+  await using workspace = await twoImages(given)
   const options = { cwd: workspace.directory, env: { FACTORY_HOME: home }, reject: false } as const
   const { exitCode, stderr } = await execa(process.execPath, [launcher, 'serve', ...both], options)
   expect(exitCode).toBe(2)

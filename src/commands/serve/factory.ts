@@ -155,7 +155,7 @@ function noLongerServed({ image }: Configuration, cause: unknown): FactoryError 
 
 /** The token is shown this once: only its hash is kept. */
 function tellWhere({ url, token }: Listening, output: Output): void {
-  output.write(`Serving on ${url}\n`)
+  output.write(`Serving on ${url} (process ${process.pid})\n`)
   if (token === undefined) return
   output.write(`The token, to log in with; it is shown only now: ${token}\n`)
 }
