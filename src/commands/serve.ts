@@ -24,7 +24,10 @@ export interface ServeCommandOptions {
 export async function serveCommand({ configs, parts }: ServeCommandOptions): Promise<never> {
   const images = await Promise.all((configs.length === 0 ? [undefined] : configs).map(load))
   refuseShared(images)
-  const entered = images.map((image) => ({ ...image, engine: enter(image.configuration) }))
+  const entered = images.map((image) => {
+    const what = images.length === 1 ? 'this configuration' : image.configuration.file
+    return { ...image, engine: enter(image.configuration, what) }
+  })
   using stopping = untilTold()
   const exitCodes = await Promise.all(
     entered.map(async ({ configuration, config, engine }) => {
@@ -52,10 +55,10 @@ async function load(
   return { config, configuration }
 }
 
-function enter({ stateDirectory }: Configuration): Engine {
+function enter({ stateDirectory }: Configuration, what: string): Engine {
   const entered = enterEngine(stateDirectory)
   if ('engine' in entered) return entered.engine
-  throw taken(stateDirectory)
+  throw taken(stateDirectory, what)
 }
 
 /** Every line says which image it is about. */
@@ -63,12 +66,12 @@ function named(name: string): Output {
   return { write: (text) => process.stderr.write(text.replaceAll(/^(?=.)/gm, `[${name}] `)) }
 }
 
-function taken(stateDirectory: string): FactoryError {
+function taken(stateDirectory: string, what: string): FactoryError {
   using journal = readJournal(stateDirectory)
   const { pid } = otherFactory(stateDirectory, journal.state())
   return new FactoryError({
     code: 'factory-busy',
-    message: `another factory command is at work on this configuration${pid === undefined ? '' : ` (process ${pid})`}`,
+    message: `another factory command is at work on ${what}${pid === undefined ? '' : ` (process ${pid})`}`,
     hint: 'Wait until it has ended, or end it. What it does is shown by: factory status',
     class: 'user',
   })

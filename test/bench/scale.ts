@@ -23,7 +23,7 @@ import { readJournal } from '#src/journal/journal.ts'
 import { callFactory } from '#src/web/client.ts'
 import { socketPath } from '#src/web/socket-path.ts'
 import type { RuleView } from '#src/web/types.ts'
-import { formatBytes } from '#src/units.ts'
+import { formatBytes, formatDuration } from '#src/units.ts'
 import { type StepTimes, addedTimes } from './scale/added.ts'
 import { wrongs } from './scale/judge.ts'
 import type { Ledger } from './scale/ledger.ts'
@@ -34,6 +34,8 @@ const memoryTargetBytes = 512 * 1024 ** 2
 const delayTargetMs = 100
 const rateTarget = 1
 const lookEveryMs = 2_000
+/** Several times what a slow machine takes; nothing is waited for longer. */
+const limitMs = 45 * 60_000
 const tellEveryMs = 10_000
 
 const { values } = parseArgs({
@@ -48,10 +50,13 @@ const { values } = parseArgs({
 })
 const stop = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(new Error(name)))
+const limit = setTimeout(() => stop.abort(new Error(`not over within ${formatDuration(limitMs)}`)), limitMs)
+limit.unref()
 try {
   process.exitCode = (await main()) || !values.check ? 0 : 1
 } catch (error) {
   if (!stop.signal.aborted) throw error
+  console.error(`stopped: ${(stop.signal.reason as Error).message}`)
   process.exitCode = 130
 }
 

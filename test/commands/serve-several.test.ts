@@ -111,6 +111,18 @@ test('an image that has stopped keeps its journal until all have: its release wo
   expect(await served.ended).toMatchObject({ exitCode: 0 })
 })
 
+test('an image that is served already is named, and the others are not held', async () => {
+  await using workspace = await twoImages()
+  await using other = await serving(workspace.directory, { configurations: ['two/factory.yaml'] })
+  const options = { cwd: workspace.directory, env: { FACTORY_HOME: '' }, reject: false } as const
+  const { exitCode, stderr } = await execa(process.execPath, [launcher, 'serve', ...both], options)
+  expect(exitCode).toBe(2)
+  expect(stderr).toMatch(
+    new RegExp(`at work on \\S*/two/factory\\.yaml \\(process ${other.pid}\\) \\[factory-busy\\]`),
+  )
+  expect(await promoteIn(workspace, 'one')).toMatchObject({ exitCode: 0 })
+})
+
 test.for([
   { shared: 'an address', given: { one: '127.0.0.1:8085', two: '127.0.0.1:8085' }, home: '' },
   { shared: 'a state directory', given: {}, home: 'home' },

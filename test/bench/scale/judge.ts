@@ -36,7 +36,8 @@ export async function wrongs(
       else {
         const { sha256, start } = await contentOf(store.path(artifact.sha256))
         if (sha256 !== artifact.sha256) say(`${arch}: its artifact has other bytes`)
-        if (!start.startsWith(build[0]!.identity)) say(`${arch}: its artifact is another build's`)
+        if (build[0]!.identity === '' || !start.startsWith(build[0]!.identity))
+          say(`${arch}: its artifact is another build's`)
         if (!ledger.images.some(({ image }) => image.arch === arch && image.sha256 === sha256))
           say(`${arch}: its image is not in the cloud`)
         digests.add(sha256)
