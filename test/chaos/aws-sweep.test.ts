@@ -12,7 +12,7 @@ import { cloudWorlds } from './cloud-worlds.ts'
 /*
  * The engine and the AWS adapter together, of which sweep.test.ts has the first alone and the tests of test/clouds the
  * second. One architecture says as much as two: in the adapter they share nothing. The sweep of the engine is whole in every
- * run; this one and those of the other adapters take a third of their points in `npm test`, chosen by CHAOS_SEED, and all
+ * run; this one and those of the other adapters take a sixth of their points in `npm test`, chosen by CHAOS_SEED, and all
  * in `npm run test:chaos`.
  */
 const accounts = [awsForTests(), awsForTests()]

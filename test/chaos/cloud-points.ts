@@ -72,11 +72,12 @@ export function around({ appends, requests }: RunPoints, { inARow, between }: Sp
   ]
 }
 
-const shares = 3
+/** Runs in a row, by their seeds, that take all points together. */
+export const shares = 6
 
 /**
- * The share of an ordinary run: of each kind of record or request one third, and at least one. The shares of three seeds
- * in a row are all points.
+ * The share of an ordinary run: of each kind of record or request one sixth, and at least one. The shares of six seeds in
+ * a row are all points.
  */
 export function shareOf<T>(points: readonly T[], pointOf: (point: T) => string, seed: number): T[] {
   if (isLong) return [...points]

@@ -29,6 +29,9 @@ log_file = ${inTree}/keystone.log
 [database]
 connection = sqlite:///${inTree}/keystone.db?timeout=60
 sqlite_synchronous = false
+[cache]
+enabled = true
+backend = dogpile.cache.memory
 [identity]
 password_hash_algorithm = bcrypt
 password_hash_rounds = 4
