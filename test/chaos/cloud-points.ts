@@ -75,21 +75,7 @@ export function around({ appends, requests }: RunPoints, { inARow, between }: Sp
 /** Runs in a row, by their seeds, that take all points together. */
 export const shares = 6
 
-/**
- * The share of an ordinary run: of each kind of record or request one sixth, and at least one. The shares of six seeds in
- * a row are all points.
- */
-export function shareOf<T>(points: readonly T[], pointOf: (point: T) => string, seed: number): T[] {
-  if (isLong) return [...points]
-  const kinds = Map.groupBy(points, (point) => kindOf(pointOf(point)))
-  return [...kinds.values()].flatMap((kind) =>
-    kind.length < shares
-      ? kind.slice(seed % kind.length).slice(0, 1)
-      : kind.filter((_, index) => index % shares === seed % shares),
-  )
-}
-
-/** What a point is called without where it happens: `append lease-taken`, `CopyImage`, `POST compute /servers`. */
-function kindOf(point: string): string {
-  return /^(append \S+|[A-Z]+ \S+ \S+|\S+)/.exec(point)![0]
+/** The share of an ordinary run, from the beginning of a release to its end: one point of six in a row. */
+export function shareOf<T>(points: readonly T[], seed: number): T[] {
+  return isLong ? [...points] : points.filter((_, index) => index % shares === seed % shares)
 }

@@ -99,11 +99,11 @@ export function cloudSweep<Own extends WorldCloud>({
       return whole
     },
     kills,
-    share: (requests) => shareOf(requests, (request) => request, seed),
+    share: (requests) => shareOf(requests, seed),
     inEach,
     async killAround() {
       const all = kills()
-      const share = shareOf(all, ({ point }) => point, seed)
+      const share = shareOf(all, seed)
       await inEach(share, killAndRunAgain)
       const transitions = whole.appends.length + whole.requests.length
       process.stderr.write(
