@@ -31,6 +31,7 @@ export default defineConfig({
       {
         test: {
           name: 'lab',
+          globalSetup: ['test/lab/make-early.ts'],
           include: [
             'test/lab/**/*.test.ts',
             'test/e2e/**/*.test.ts',
