@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 import { scratchPlace } from './test/scratch.ts'
 
-/** Lab tests share two cores and the libvirt daemon, so they run one file at a time, and nothing beside them. */
+/** Lab tests share two cores and the libvirt daemon, so they run one file at a time, after all others. */
 export default defineConfig({
   test: {
     reporters: ['default', scratchPlace()],

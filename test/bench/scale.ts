@@ -34,7 +34,7 @@ const memoryTargetBytes = 512 * 1024 ** 2
 const delayTargetMs = 100
 const rateTarget = 1
 const lookEveryMs = 2_000
-/** Several times what a slow machine takes; nothing is waited for longer. */
+/** Several times what a slow machine takes. */
 const limitMs = 45 * 60_000
 const tellEveryMs = 10_000
 
@@ -56,6 +56,7 @@ try {
   process.exitCode = (await main()) || !values.check ? 0 : 1
 } catch (error) {
   if (!stop.signal.aborted) throw error
+  if (error !== stop.signal.reason) console.error(error)
   console.error(`stopped: ${(stop.signal.reason as Error).message}`)
   process.exitCode = 130
 }

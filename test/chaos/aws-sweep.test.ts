@@ -52,7 +52,7 @@ const notOfSuchARelease = {
 }
 
 describe('an orchestrator on AWS that is killed and run again', () => {
-  test('is killed at every kind of request that the adapter changes something with', () => {
+  test('can be killed at every kind of request that the adapter changes something with', () => {
     const adapter = new URL('../../clouds/aws', import.meta.url).pathname
     const sources = readdirSync(adapter, { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.ts') && !name.startsWith('doctor'))
@@ -76,7 +76,7 @@ describe('an orchestrator on AWS that is killed and run again', () => {
   test('whose last request comes to AWS only when the next run is over: it makes nothing more', async () => {
     const points = sweep.whole.requests.filter((request) => /^(Run|Start|Register|Copy)/.test(request))
     expect(points).toHaveLength(6)
-    await sweep.inEach(sweep.share(points), async (world, point) => {
+    await sweep.inEach(points, async (world, point) => {
       const after = `${point} comes late, ${world.directory}`
       const { effect, letHappen } = late()
       await world.killWhen(world.cloud.strike(point, effect))

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CloudWorld } from './cloud-worlds.ts'
@@ -75,7 +76,11 @@ export function around({ appends, requests }: RunPoints, { inARow, between }: Sp
 /** Runs in a row, by their seeds, that take all points together. */
 export const shares = 6
 
-/** The share of an ordinary run, from the beginning of a release to its end: one point of six in a row. */
-export function shareOf<T>(points: readonly T[], seed: number): T[] {
-  return isLong ? [...points] : points.filter((_, index) => index % shares === seed % shares)
+/** The share of an ordinary run, about a sixth. A point is in the same share whatever other points a run has. */
+export function shareOf(points: readonly string[], seed: number): string[] {
+  return points.filter((point) => (placeOf(point) + seed) % shares === 0)
+}
+
+function placeOf(point: string): number {
+  return createHash('sha256').update(point).digest().readUInt16BE() % shares
 }

@@ -4,6 +4,7 @@ import {
   type RunPoints,
   type Spared,
   around,
+  isLong,
   partsOfPoint,
   pointsOfRun,
   shareOf,
@@ -99,11 +100,12 @@ export function cloudSweep<Own extends WorldCloud>({
       return whole
     },
     kills,
-    share: (requests) => shareOf(requests, seed),
+    share: (requests) => (isLong ? [...requests] : shareOf(requests, seed)),
     inEach,
     async killAround() {
       const all = kills()
-      const share = shareOf(all, seed)
+      const named = new Map(all.map((kill) => [`${kill.when} ${kill.point}`, kill]))
+      const share = isLong ? all : shareOf([...named.keys()], seed).map((name) => named.get(name) as Kill)
       await inEach(share, killAndRunAgain)
       const transitions = whole.appends.length + whole.requests.length
       process.stderr.write(

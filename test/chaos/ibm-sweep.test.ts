@@ -50,7 +50,7 @@ const notOfSuchARelease = {
 }
 
 describe('an orchestrator on IBM Cloud that is killed and run again', () => {
-  test('is killed at every kind of request that the adapter changes something with', () => {
+  test('can be killed at every kind of request that the adapter changes something with', () => {
     const adapter = new URL('../../clouds/ibm/images', import.meta.url).pathname
     const ofBucket = readdirSync(adapter)
       .map((name) => readFileSync(join(adapter, name), 'utf8'))

@@ -65,7 +65,7 @@ const notOfSuchARelease = {
 }
 
 describe('an orchestrator on OpenStack that is killed and run again', () => {
-  test('is killed at every kind of request that the adapter changes something with', () => {
+  test('can be killed at every kind of request that the adapter changes something with', () => {
     const adapter = new URL('../../clouds/openstack', import.meta.url).pathname
     const places = readdirSync(adapter, { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.ts') && !name.startsWith('doctor'))

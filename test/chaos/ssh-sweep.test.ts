@@ -25,7 +25,7 @@ const noPoints = {
 }
 
 describe('an orchestrator with hosts that stand there already, killed and run again', () => {
-  test('is killed at every kind of program that changes something on a host', () => {
+  test('can be killed at every kind of program that changes something on a host', () => {
     const scripts = readdirSync(new URL('../../clouds/ssh/scripts', import.meta.url).pathname)
     const known = [...Object.keys(programs), ...Object.values(noPoints).flat()]
     expect(known.toSorted()).toEqual(scripts.map((name) => name.replace('.ts', '')).toSorted())

@@ -111,7 +111,7 @@ test('an image that has stopped keeps its journal until all have: its release wo
   expect(await served.ended).toMatchObject({ exitCode: 0 })
 })
 
-test('an image that is served already is named, and the others are not held', async () => {
+test('an image that is served already is named', async () => {
   await using workspace = await twoImages()
   await using other = await serving(workspace.directory, { configurations: ['two/factory.yaml'] })
   const options = { cwd: workspace.directory, env: { FACTORY_HOME: '' }, reject: false } as const

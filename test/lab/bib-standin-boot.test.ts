@@ -2,13 +2,18 @@ import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { execa } from 'execa'
-import { expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
+import { ensureLab } from './lab.ts'
 import { baseLayers } from './oci-base.ts'
 import { layerOf, standinHost } from './oci-standin-host.ts'
 
 const bootsWithinMs = 90_000
 const firmware = '/usr/share/OVMF/OVMF_CODE_4M.fd'
 const firmwareState = '/usr/share/OVMF/OVMF_VARS_4M.fd'
+
+beforeAll(async () => {
+  await ensureLab((line) => process.stderr.write(`${line}\n`))
+})
 
 test.skipIf(process.arch !== 'x64')(
   '(on x86_64 machines only) makes a disk of the base image that boots by itself under BIOS and UEFI and says which image it is',

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ArchitectureName } from '#arch/index.ts'
+import { ensureLab } from './lab.ts'
 import { layerOf, type RunOptions, type StandinHost, standinHost } from './oci-standin-host.ts'
 
 const native: ArchitectureName = process.arch === 'arm64' ? 'aarch64' : 'x86_64'
@@ -13,6 +14,7 @@ const image = 'localhost/tiny:one'
 let host: StandinHost
 
 beforeAll(async () => {
+  await ensureLab((line) => process.stderr.write(`${line}\n`))
   host = await standinHost(native, () => {})
   const tiny = await layerOf(host.directory, {
     '/usr/lib/modules/1.0/vmlinuz': 'a kernel',

@@ -4,6 +4,7 @@ import { baseLayers, baseRecipe } from './oci-base.ts'
 import { standinLayer, standinRecipe } from './oci-bib-standin.ts'
 import { type ImageContent, type ImageSettings, pushedDigest, pushImage } from './oci-image.ts'
 import { ensureLabRegistry, labRegistryHost } from './registry.ts'
+import { forEachArchitecture } from './two-at-a-time.ts'
 
 /** What Containerfiles of the lab stand on. */
 export const labBase = `${labRegistryHost}/lab/base:trixie`
@@ -50,8 +51,7 @@ async function ensureImage(
   const there = await pushedDigest(reference, digest)
   if (there !== undefined) return `${name}@${there}`
 
-  const contents: ImageContent[] = []
-  for (const arch of architectureNames) contents.push(await contentOf(arch))
+  const contents = await forEachArchitecture(contentOf)
   report(`pushing ${reference} for ${architectureNames.join(', ')}`)
   return `${name}@${await pushImage(reference, digest, contents, settings)}`
 }

@@ -9,7 +9,7 @@ const program = new URL('./one-at-a-time.ts', import.meta.url).href
 /** A process that has the name until it is killed. */
 function holder(name: string) {
   const source = `import { oneAtATime } from ${JSON.stringify(program)}
-    await oneAtATime(${JSON.stringify(name)}, () => new Promise(() => { console.log('has it'); setInterval(() => {}, 1000) }))`
+    await oneAtATime(${JSON.stringify(name)}, () => {}, () => new Promise(() => { console.log('has it'); setInterval(() => {}, 1000) }))`
   return execa(process.execPath, ['--input-type=module', '--eval', source], { reject: false })
 }
 
@@ -19,11 +19,15 @@ test('nobody works under a name that another has, and everybody does in the end'
   const most: number[] = []
   await Promise.all(
     Array.from({ length: 5 }, () =>
-      oneAtATime(name, async () => {
-        most.push(++working)
-        await new Promise(setImmediate)
-        working--
-      }),
+      oneAtATime(
+        name,
+        () => {},
+        async () => {
+          most.push(++working)
+          await new Promise(setImmediate)
+          working--
+        },
+      ),
     ),
   )
   expect(most).toEqual([1, 1, 1, 1, 1])
@@ -32,17 +36,31 @@ test('nobody works under a name that another has, and everybody does in the end'
 test('the name is free when who had it was killed, and when its work failed', async () => {
   const name = randomUUID()
   const other = holder(name)
-  await once(other.stdout, 'data')
+  const died = other.then(({ stderr }) => Promise.reject(new Error(`it ended before: ${stderr}`)))
+  died.catch(() => {})
+  await Promise.race([once(other.stdout, 'data'), died])
   const order: string[] = []
-  const ours = oneAtATime(name, () => {
-    order.push('ours')
-    return Promise.reject(new Error('failed'))
-  })
+  const told: string[] = []
+  const ours = oneAtATime(
+    name,
+    (line) => told.push(line),
+    () => {
+      order.push('ours')
+      return Promise.reject(new Error('failed'))
+    },
+  )
   ours.catch(() => {})
   await new Promise(setImmediate)
   order.push('killed')
   other.kill('SIGKILL')
   await expect(ours).rejects.toThrow('failed')
   expect(order).toEqual(['killed', 'ours'])
-  expect(await oneAtATime(name, () => Promise.resolve('again'))).toBe('again')
+  expect(told).toEqual([expect.stringContaining(name)])
+  expect(
+    await oneAtATime(
+      name,
+      () => {},
+      () => Promise.resolve('again'),
+    ),
+  ).toBe('again')
 })

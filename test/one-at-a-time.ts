@@ -2,12 +2,16 @@ import { once } from 'node:events'
 import { type Server, type Socket, createConnection, createServer } from 'node:net'
 
 /**
- * Does the work while no other process of this machine does any under that name. Who has the name listens on it as an
- * abstract socket (unix(7)), which goes with its process, however that ends; the others are connected to it and wait.
+ * Does the work while no other process here does any under that name. Who has the name listens on it as an abstract socket
+ * (unix(7)), which goes with its process, however that ends; the others are connected to it and wait.
  */
-export async function oneAtATime<T>(name: string, work: () => Promise<T>): Promise<T> {
+export async function oneAtATime<T>(
+  name: string,
+  report: (line: string) => void,
+  work: () => Promise<T>,
+): Promise<T> {
   const path = `\0${name}`
-  for (;;) {
+  for (let waits = 0; ; waits++) {
     const waiting = new Set<Socket>()
     const server = createServer((socket) => waiting.add(socket.on('error', () => {})))
     if (await listens(server, path)) {
@@ -18,6 +22,7 @@ export async function oneAtATime<T>(name: string, work: () => Promise<T>): Promi
         for (const socket of waiting) socket.destroy()
       }
     }
+    if (waits === 0) report(`another process is at work on ${name}: waiting until it ends`)
     await untilItEnds(path)
   }
 }
@@ -32,10 +37,14 @@ async function listens(server: Server, path: string): Promise<boolean> {
   }
 }
 
+/** Refused, reset or ended: whoever had the name has it no more. */
 async function untilItEnds(path: string): Promise<void> {
   const socket = createConnection(path)
-  // Refused, reset or ended: whoever had the name has it no more.
-  const ended = new Promise((resolve) => socket.on('close', resolve))
-  socket.on('error', () => {}).resume()
-  await ended
+  const ended = Promise.withResolvers<void>()
+  socket.on('close', () => ended.resolve())
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ECONNREFUSED' && error.code !== 'ECONNRESET') ended.reject(error)
+  })
+  socket.resume()
+  await ended.promise
 }

@@ -1,0 +1,3 @@
+import { ensureLab } from './lab.ts'
+
+await ensureLab((line) => process.stderr.write(`lab: ${line}\n`))
