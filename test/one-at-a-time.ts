@@ -22,7 +22,8 @@ export async function oneAtATime<T>(
         for (const socket of waiting) socket.destroy()
       }
     }
-    if (waits === 0) report(`another process is at work on ${name}: waiting until it ends`)
+    if (waits === 0)
+      report(`another process is at work on ${name} (ss -xlp shows which): waiting until it ends`)
     await untilItEnds(path)
   }
 }

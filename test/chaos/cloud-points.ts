@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CloudWorld } from './cloud-worlds.ts'
@@ -76,11 +75,7 @@ export function around({ appends, requests }: RunPoints, { inARow, between }: Sp
 /** Runs in a row, by their seeds, that take all points together. */
 export const shares = 6
 
-/** The share of an ordinary run, about a sixth. A point is in the same share whatever other points a run has. */
+/** The share of an ordinary run: a sixth, of each kind that has as many points at least one, in whatever order they came. */
 export function shareOf(points: readonly string[], seed: number): string[] {
-  return points.filter((point) => (placeOf(point) + seed) % shares === 0)
-}
-
-function placeOf(point: string): number {
-  return createHash('sha256').update(point).digest().readUInt16BE() % shares
+  return points.toSorted().filter((_, index) => index % shares === seed % shares)
 }

@@ -1,6 +1,8 @@
 import { execa } from 'execa'
 import type { TestProject } from 'vitest/node'
 
+const limitMs = 30 * 60_000
+
 /**
  * Makes the lab while the unit tests run: much of it is waiting for a mirror. The tests of the lab wait until it is there,
  * and make what is missing where this failed, which then says why. Without unit tests there is nothing to win.
@@ -12,12 +14,21 @@ export function setup({ vitest }: TestProject): (() => Promise<void>) | undefine
     stdio: ['ignore', 'inherit', 'inherit'],
     reject: false,
     detached: true,
+    timeout: limitMs,
   })
   let isOver = false
   const over = making.then(() => void (isOver = true))
   return async () => {
-    // With all that it has started: it is a group of its own.
-    if (!isOver && making.pid !== undefined) process.kill(-making.pid)
+    if (!isOver && making.pid !== undefined) endGroup(making.pid)
     await over
+  }
+}
+
+/** Ends a process with all that it has started, unless they have just ended by themselves. */
+function endGroup(leader: number): void {
+  try {
+    process.kill(-leader)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }
