@@ -40,10 +40,8 @@ export async function noCloudSeed(request: SeedRequest): Promise<NoCloudSeed> {
     disable_root: false,
     ...login(user, access.authorizedKey),
     write_files: endOfLeaseFiles(Math.round(leaseMs / 1000)),
-    runcmd: [
-      ['systemctl', 'daemon-reload'],
-      ['systemctl', 'enable', '--now', `${unit}.timer`],
-    ],
+    // To enable a unit makes systemd read all units anew, so that it knows these when it starts one.
+    runcmd: [['systemctl', 'enable', '--now', `${unit}.timer`]],
   }
   return {
     userData: `#cloud-config\n${stringify(userData, { lineWidth: 0 })}`,

@@ -4,16 +4,25 @@ import { FactoryError } from '#src/errors.ts'
 import { holdsPlace } from '#src/journal/claims.ts'
 import type { LeaseTaken } from '#src/journal/journal.ts'
 import type { LeaseState } from '#src/journal/leases.ts'
+import type { FactoryState } from '#src/journal/replay.ts'
 import { sleep } from '#src/sleep.ts'
 import { formatDuration } from '#src/units.ts'
+import { lastBuildMs } from './last-build.ts'
 import type { ReleaseScope } from './scope.ts'
 
 const lookEveryMs = 300
 const tellAfterMs = 60_000
 
+/** One who waits for a place. */
+export interface Waiting {
+  /** Milliseconds of work that its machine will have, as far as is known; 0 for a boot check, which has nothing after it. */
+  readonly workMs: number
+}
+
 /**
- * Writes a lease into the journal as soon as its cloud has a place for one more machine of ours, in the order in which
- * it was asked; a lease begins then, and not when the waiting does. Throws `no-place-left` (class capacity) when only
+ * Writes a lease into the journal as soon as its cloud has a place for one more machine of ours; a lease begins then, and
+ * not when the waiting does. Who has most work before it goes first, so that a release does not end with a long build
+ * alone, and of those that are alike who asked first. Throws `no-place-left` (class capacity) when only
  * machines that are kept on purpose stand in the way, or when nothing moves for as long as a lease lasts.
  */
 export async function claimPlace(
@@ -23,10 +32,23 @@ export async function claimPlace(
 ): Promise<Lease> {
   const pool = scope.clouds.get(cloud)?.builders
   const limit = pool?.maxBuilders ?? 1
-  const waitForPlace = async () => {
-    const startedAt = scope.now()
+  const { arch: asked } = leaseFor().lease
+  const queue = scope.queues.get(queueName(cloud, pool, asked)) ?? []
+  const me: Waiting = { workMs: workOf(scope.journal.state(), leaseFor()) }
+  queue.push(me)
+  try {
+    // Builds begin together: those that come in the same moment are told apart.
+    if (me.workMs > 0 && limit < scope.configuration.architectures.length)
+      await sleep(lookEveryMs, scope.signal)
+    let firstSince = Infinity
     let told = false
     for (;;) {
+      if (firstOf(queue) !== me) {
+        firstSince = Infinity
+        await sleep(lookEveryMs, scope.signal)
+        continue
+      }
+      firstSince = Math.min(firstSince, scope.now())
       const record = leaseFor()
       const { arch } = record.lease
       const own = pool?.maxBuildersOf?.(arch) ?? Infinity
@@ -35,7 +57,7 @@ export async function claimPlace(
       const free = ofArch.filter((each) => holdsPlace(each, scope.now())).length < own
       if (free && scope.journal.claim(record, limit)) return record.lease
       const standing = free ? all : ofArch
-      const waitedMs = scope.now() - startedAt
+      const waitedMs = scope.now() - firstSince
       if (standing.every(({ kept }) => kept) || waitedMs > scope.configuration.limits.lease) {
         throw noPlace(cloud, Math.min(own, limit), standing)
       }
@@ -45,9 +67,17 @@ export async function claimPlace(
       }
       await sleep(lookEveryMs, scope.signal)
     }
+  } finally {
+    queue.splice(queue.indexOf(me), 1)
   }
-  const inOrder = scope.queues.get(queueName(cloud, pool, leaseFor().lease.arch))
-  return inOrder ? await inOrder(waitForPlace) : await waitForPlace()
+}
+
+function firstOf(queue: readonly Waiting[]): Waiting | undefined {
+  return queue.toSorted((one, other) => other.workMs - one.workMs)[0]
+}
+
+function workOf(state: FactoryState, { purpose, lease }: LeaseTaken): number {
+  return purpose === 'build' ? Math.max(1, lastBuildMs(state, lease.arch)) : 0
 }
 
 /** Who waits for a machine of one architecture does not keep another from machines that are its own. */

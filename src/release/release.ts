@@ -1,4 +1,3 @@
-import pLimit from 'p-limit'
 import { type ArchitectureName, architectureNames } from '#arch/index.ts'
 import { asFactoryError } from '#src/errors.ts'
 import type { Destination, ReleaseOutcome } from '#src/events.ts'
@@ -190,7 +189,7 @@ function queuesOf(parts: EngineParts): ReleaseScope['queues'] {
   const names = [...parts.clouds].flatMap(([cloud, { builders }]) =>
     architectureNames.map((arch) => queueName(cloud, builders, arch)),
   )
-  return new Map([...new Set(names)].map((name) => [name, pLimit(1)] as const))
+  return new Map([...new Set(names)].map((name) => [name, []] as const))
 }
 
 function shownDestination({ cloud, region, arch, verify }: PlannedDestination): Destination {

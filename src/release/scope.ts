@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import type { LimitFunction } from 'p-limit'
 import type { Cloud } from '#clouds/types.ts'
 import type { ArtifactStore } from '#src/artifact/store.ts'
 import type { Builder, BuilderLogin, BuilderRef } from '#src/builder/types.ts'
@@ -11,6 +10,7 @@ import type { Listener } from '#src/events.ts'
 import type { Journal } from '#src/journal/journal.ts'
 import type { RegistryClient } from '#src/registry/types.ts'
 import { sleep } from '#src/sleep.ts'
+import type { Waiting } from './places.ts'
 
 /** What the engine works with; tests hand in scripted parts, the commands hand in the real ones. */
 export interface EngineParts {
@@ -36,8 +36,8 @@ export interface EngineParts {
 export interface ReleaseScope extends EngineParts {
   readonly release: string
   readonly key: string
-  /** One queue a cloud, for those who wait for a place for their machine. */
-  readonly queues: ReadonlyMap<string, LimitFunction>
+  /** One a cloud, of those who wait for a place for their machine. */
+  readonly queues: ReadonlyMap<string, Waiting[]>
 }
 
 /** A context that is bound to the release and to no step: for sessions that outlive the step which opens them. */

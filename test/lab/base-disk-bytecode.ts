@@ -5,7 +5,9 @@ import { baseDiskPackages } from './base-disk-packages.ts'
 import { cached, type Report } from './cache.ts'
 import { debianTree } from './debian-tree.ts'
 
-const libraries = ['/usr/lib/python3', '/usr/lib/python3.13']
+/** Where the modules are that Python itself brings; those of packages are beside it. */
+export const standardLibrary = 'usr/lib/python3.13'
+const libraries = ['/usr/lib/python3', `/${standardLibrary}`]
 const compileDeadlineMs = 5 * 60_000
 
 /**

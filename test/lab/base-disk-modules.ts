@@ -11,23 +11,24 @@ export interface KernelModules {
 
 // crc32c_generic is a dependency of ext4 that not every modules.dep tells of.
 const earlyModules = words('crc32c_generic virtio_pci virtio_blk ext4 virtio_net virtio_rng isofs')
-const laterModules = words(`
-  autofs4 fuse loop overlay xfs vfat tun nls_ascii nls_cp437 nls_iso8859-1 nls_utf8
-  bridge veth nft_chain_nat nft_ct nft_fib_inet nft_masq nft_nat nft_reject_inet
+const laterModules = words('autofs4 loop overlay vfat nls_ascii nls_cp437 nls_iso8859-1 nls_utf8')
+/** For containers and for the disks that are made in them, beside what every machine of the lab has. */
+export const modulesOfBuilders = words(`
+  fuse xfs tun bridge veth nft_chain_nat nft_ct nft_fib_inet nft_masq nft_nat nft_reject_inet
 `)
 const deadlineMs = 120_000
 
 /**
- * Leaves only the kernel modules that a builder uses in the tree, decompressed, and indexes them as the kernel package's
+ * Leaves only the kernel modules that a machine of the lab uses in the tree, and `more`, decompressed, and indexes them as the kernel package's
  * maintainer script would have. With all of them present udev would load drivers for seconds of emulated time.
  */
-export async function keepNeededModules(tree: string): Promise<KernelModules> {
+export async function keepNeededModules(tree: string, more: readonly string[] = []): Promise<KernelModules> {
   const directory = join(tree, 'lib/modules')
   const [kernelVersion = ''] = await readdir(directory)
   await execa('depmod', ['-b', tree, kernelVersion], { timeout: deadlineMs })
 
   const early = await withDependencies(tree, kernelVersion, earlyModules)
-  const later = await withDependencies(tree, kernelVersion, laterModules)
+  const later = await withDependencies(tree, kernelVersion, [...laterModules, ...more])
   const kept = new Set([...early, ...later])
   await removeExcept(kept, join(directory, kernelVersion))
   const compressed = [...kept].filter((path) => path.endsWith('.xz'))

@@ -1,6 +1,10 @@
-import { appendFile, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { appendFile, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { execa } from 'execa'
+import type { ArchitectureName } from '#arch/index.ts'
+import { standardLibrary } from './base-disk-bytecode.ts'
+import { hasCloudInit } from './base-disk-packages.ts'
+import { cloudSeedFiles, cloudSeedLinks } from './cloud-seed.ts'
 import { words } from './words.ts'
 
 /** The files that are copied into every base disk as they are. */
@@ -12,12 +16,15 @@ const deadlineMs = 120_000
  * Does in an unpacked tree what the packages' maintainer scripts would have done, as far as a builder needs it, and leaves
  * out of its boot what an emulated machine would wait for. `bytecode` is the tree that `pythonBytecode` made.
  */
-export async function configureTree(tree: string, bytecode: string): Promise<void> {
+export async function configureTree(tree: string, arch: ArchitectureName, bytecode: string): Promise<void> {
   await execa('cp', ['-r', '--no-preserve=ownership', `${baseDiskFiles}/.`, tree], { timeout: deadlineMs })
-  await execa('cp', ['-r', `${bytecode}/.`, tree], { timeout: deadlineMs })
+  const compiled = hasCloudInit(arch) ? '.' : standardLibrary
+  await execa('cp', ['-r', `${bytecode}/${compiled}/.`, join(tree, compiled)], { timeout: deadlineMs })
+  if (!hasCloudInit(arch)) await cp(cloudSeedFiles, tree, { recursive: true })
   await addUsers(tree)
   await trustCertificateAuthorities(tree)
-  for (const [path, target] of Object.entries(links)) await link(join(tree, path), target)
+  const wanted = { ...links, ...(hasCloudInit(arch) ? cloudInitLinks : cloudSeedLinks) }
+  for (const [path, target] of Object.entries(wanted)) await link(join(tree, path), target)
   for (const unit of maskedUnits) await link(join(tree, 'etc/systemd/system', unit), '/dev/null')
   for (const name of maskedGenerators)
     await link(join(tree, 'etc/systemd/system-generators', name), '/dev/null')
@@ -34,7 +41,10 @@ const links: Record<string, string> = {
   'etc/systemd/system/sshd.service': '/usr/lib/systemd/system/ssh.service',
   'etc/systemd/system/sockets.target.wants/lab-registry.socket': '/etc/systemd/system/lab-registry.socket',
   'etc/systemd/system/multi-user.target.wants/ssh.service': '/usr/lib/systemd/system/ssh.service',
-  // What cloud-init's generator would do after a search that only ever ends with the same answer.
+}
+
+/** What cloud-init's generator would do after a search that only ever ends with the same answer. */
+const cloudInitLinks: Record<string, string> = {
   'etc/systemd/system/multi-user.target.wants/cloud-init.target': '/usr/lib/systemd/system/cloud-init.target',
   ...Object.fromEntries(
     words('cloud-init-main cloud-init-local cloud-init-network cloud-config cloud-final').map((unit) => [

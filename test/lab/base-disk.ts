@@ -4,13 +4,14 @@ import { execa } from 'execa'
 import type { ArchitectureName } from '#arch/index.ts'
 import { pythonBytecode } from './base-disk-bytecode.ts'
 import { rootLabel, writeInitramfs } from './base-disk-initramfs.ts'
-import { keepNeededModules } from './base-disk-modules.ts'
+import { keepNeededModules, modulesOfBuilders } from './base-disk-modules.ts'
 import { baseDiskPackages } from './base-disk-packages.ts'
 import { baseDiskFiles, configureTree } from './base-disk-tree.ts'
 import { cached, recipeDigest, type Report } from './cache.ts'
+import { cloudSeedFiles } from './cloud-seed.ts'
 import { debianTree, debianTreeRecipe } from './debian-tree.ts'
 
-/** A disk that boots with its own kernel and initramfs into systemd, sshd, podman and Debian's cloud-init. */
+/** A disk that boots with its own kernel and initramfs into systemd, sshd, podman and what reads a NoCloud seed. */
 export interface BaseDisk {
   readonly arch: ArchitectureName
   /** Twelve hex digits of everything that the disk is made from. */
@@ -33,7 +34,7 @@ export async function builderBaseDisk(arch: ArchitectureName, report: Report): P
     const bytecode = await pythonBytecode(report)
     report(`${arch}: making the builder's base disk`)
     await mkdir(made)
-    await makeDisk(tree, bytecode, made)
+    await makeDisk(arch, tree, bytecode, made)
   })
   return {
     arch,
@@ -44,11 +45,16 @@ export async function builderBaseDisk(arch: ArchitectureName, report: Report): P
   }
 }
 
-async function makeDisk(unpacked: string, bytecode: string, directory: string): Promise<void> {
+async function makeDisk(
+  arch: ArchitectureName,
+  unpacked: string,
+  bytecode: string,
+  directory: string,
+): Promise<void> {
   const tree = join(directory, 'tree')
   await execa('cp', ['-a', unpacked, tree], { timeout: deadlineMs })
-  await configureTree(tree, bytecode)
-  const modules = await keepNeededModules(tree)
+  await configureTree(tree, arch, bytecode)
+  const modules = await keepNeededModules(tree, modulesOfBuilders)
   await writeInitramfs(tree, modules, join(directory, 'initramfs'), join(directory, 'initrd'))
   const [kernel = ''] = (await readdir(join(tree, 'boot'))).filter((name) => name.startsWith('vmlinu'))
   await copyFile(join(tree, 'boot', kernel), join(directory, 'kernel'))
@@ -66,10 +72,15 @@ async function makeDisk(unpacked: string, bytecode: string, directory: string): 
 /** The content of the files that decide what is on the disk: a change in any of them is another disk. */
 async function sources(): Promise<Record<string, string>> {
   const here = (await readdir(import.meta.dirname)).filter((name) => deciding.test(name))
-  const copied = await readdir(baseDiskFiles, { recursive: true, withFileTypes: true })
+  const copied = await Promise.all(
+    [baseDiskFiles, cloudSeedFiles].map((from) => readdir(from, { recursive: true, withFileTypes: true })),
+  )
   const paths = [
     ...here.map((name) => join(import.meta.dirname, name)),
-    ...copied.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)),
+    ...copied
+      .flat()
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name)),
   ].toSorted()
   const contents = await Promise.all(paths.map((path) => readFile(path, 'utf8')))
   return Object.fromEntries(
@@ -77,4 +88,4 @@ async function sources(): Promise<Record<string, string>> {
   )
 }
 
-const deciding = /^base-disk(-(bytecode|initramfs|modules|tree))?\.ts$/
+const deciding = /^(base-disk(-(bytecode|initramfs|modules|tree))?|cloud-seed)\.ts$/

@@ -1,6 +1,7 @@
 import { cp, glob, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { execa } from 'execa'
+import { cloudSeedFiles, cloudSeedLinks } from './cloud-seed.ts'
 import { words } from './words.ts'
 
 /** The files that are copied into the base image as they are. */
@@ -18,7 +19,7 @@ export async function configureBaseTree(tree: string): Promise<void> {
       await rm(join(tree, path), { recursive: true, force: true })
     }
   }
-  await cp(baseImageFiles, tree, { recursive: true })
+  for (const files of [baseImageFiles, cloudSeedFiles]) await cp(files, tree, { recursive: true })
   await execa('systemd-sysusers', [`--root=${tree}`], { timeout: deadlineMs })
   await allowKeyLogin(join(tree, 'etc/shadow'))
   for (const [path, target] of Object.entries(links)) await link(join(tree, path), target)
@@ -33,7 +34,7 @@ const leftOut = words(`
   usr/lib/dpkg usr/lib/systemd/catalog usr/lib/initcpio usr/share/bash-completion usr/share/debconf
   usr/share/initramfs-tools usr/share/perl* usr/share/zsh usr/share/polkit-1 usr/share/dbus-1 usr/share/gcc
   usr/lib/linux-image-* usr/lib/klibc usr/lib/openssh/ssh-* usr/bin/ssh-add usr/bin/ssh-agent usr/bin/ssh-keyscan
-  usr/share/gdb usr/share/common-licenses usr/share/lintian usr/share/runit var/cache/* var/lib/dpkg
+  usr/bin/{busybox,ssh,scp,sftp} usr/sbin/ldconfig usr/share/gdb usr/share/common-licenses usr/share/lintian usr/share/runit var/cache/* var/lib/dpkg
 `)
 
 const units = '/usr/lib/systemd/system'
@@ -45,12 +46,9 @@ const links: Record<string, string> = {
   'etc/systemd/system/sshd.service': `${units}/ssh.service`,
   'etc/systemd/system/multi-user.target.wants/ssh.service': `${units}/ssh.service`,
   'etc/systemd/system/multi-user.target.wants/systemd-networkd.service': `${units}/systemd-networkd.service`,
-  ...Object.fromEntries(
-    ['cloud-seed', 'cloud-seed-commands', 'image-identity'].map((unit) => [
-      `etc/systemd/system/multi-user.target.wants/${unit}.service`,
-      `/etc/systemd/system/${unit}.service`,
-    ]),
-  ),
+  'etc/systemd/system/multi-user.target.wants/image-identity.service':
+    '/etc/systemd/system/image-identity.service',
+  ...cloudSeedLinks,
 }
 
 // Each would cost an emulated boot time and do nothing for it.

@@ -38,6 +38,7 @@ export async function baseRecipe(): Promise<unknown> {
   const sources = [
     'oci-base*.ts',
     'oci-base-init.sh',
+    'cloud-seed.ts',
     'base-disk-modules.ts',
     'debian-tree.ts',
     'oci-layer.ts',
@@ -46,7 +47,7 @@ export async function baseRecipe(): Promise<unknown> {
     packages,
     kernelPackage,
     sources: await fileContents(sources),
-    files: await fileContents(['oci-base-files/**']),
+    files: await fileContents(['oci-base-files/**', 'cloud-seed/**']),
   }
 }
 

@@ -3,7 +3,7 @@ import { execa } from 'execa'
 import { describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
 
-const reader = join(import.meta.dirname, 'oci-base-files/usr/lib/lab/cloud-seed.awk')
+const reader = join(import.meta.dirname, 'cloud-seed/usr/lib/lab/cloud-seed.awk')
 const key = `-----BEGIN OPENSSH PRIVATE KEY-----\n${`${'b3BlbnNzaC1rZXktdjEAAAA'.repeat(3)}\n`.repeat(4)}-----END OPENSSH PRIVATE KEY-----\n`
 const document = {
   hostname: 'machine',
@@ -26,7 +26,7 @@ const document = {
   runcmd: [['echo', 'two words', '$HOME'], 'a line for the shell > /dev/null', ['one']],
 }
 
-describe('the seed reader of the base image', () => {
+describe('the stand-in for cloud-init', () => {
   test.each([
     ['as the factory writes it', { lineWidth: 0 }],
     ['with long lines folded', {}],
