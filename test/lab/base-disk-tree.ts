@@ -1,10 +1,11 @@
-import { appendFile, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { appendFile, cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { execa } from 'execa'
 import type { ArchitectureName } from '#arch/index.ts'
 import { standardLibrary } from './base-disk-bytecode.ts'
 import { hasCloudInit } from './base-disk-packages.ts'
 import { cloudSeedFiles, cloudSeedLinks } from './cloud-seed.ts'
+import { bootQuickly, link } from './quick-boot.ts'
 import { words } from './words.ts'
 
 /** The files that are copied into every base disk as they are. */
@@ -13,8 +14,8 @@ export const baseDiskFiles = join(import.meta.dirname, 'base-disk-files')
 const deadlineMs = 120_000
 
 /**
- * Does in an unpacked tree what the packages' maintainer scripts would have done, as far as a builder needs it, and leaves
- * out of its boot what an emulated machine would wait for. `bytecode` is the tree that `pythonBytecode` made.
+ * Does in an unpacked tree what the packages' maintainer scripts would have done, as far as a builder needs it.
+ * `bytecode` is the tree that `pythonBytecode` made.
  */
 export async function configureTree(tree: string, arch: ArchitectureName, bytecode: string): Promise<void> {
   await execa('cp', ['-r', '--no-preserve=ownership', `${baseDiskFiles}/.`, tree], { timeout: deadlineMs })
@@ -25,9 +26,7 @@ export async function configureTree(tree: string, arch: ArchitectureName, byteco
   await trustCertificateAuthorities(tree)
   const wanted = { ...links, ...(hasCloudInit(arch) ? cloudInitLinks : cloudSeedLinks) }
   for (const [path, target] of Object.entries(wanted)) await link(join(tree, path), target)
-  for (const unit of maskedUnits) await link(join(tree, 'etc/systemd/system', unit), '/dev/null')
-  for (const name of maskedGenerators)
-    await link(join(tree, 'etc/systemd/system-generators', name), '/dev/null')
+  await bootQuickly(tree)
   await writeFile(join(tree, 'etc/machine-id'), '')
   await mkdir(join(tree, 'mnt'), { recursive: true })
 }
@@ -54,27 +53,6 @@ const cloudInitLinks: Record<string, string> = {
   ),
 }
 
-// Each costs a process or a module load under emulation, and a builder that lives for half an hour needs none of them.
-const maskedUnits = words(`
-  dev-hugepages.mount dev-mqueue.mount run-lock.mount tmp.mount proc-sys-fs-binfmt_misc.automount
-  sys-fs-fuse-connections.mount sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount
-  getty.target getty-static.service systemd-ask-password-console.path systemd-ask-password-wall.path
-  ldconfig.service systemd-binfmt.service systemd-firstboot.service systemd-hibernate-clear.service
-  systemd-hwdb-update.service systemd-journal-catalog-update.service systemd-journal-flush.service
-  systemd-machine-id-commit.service systemd-modules-load.service systemd-random-seed.service
-  systemd-remount-fs.service systemd-sysctl.service systemd-sysusers.service systemd-udev-load-credentials.service
-  systemd-update-done.service systemd-logind.service dbus-org.freedesktop.login1.service
-  systemd-tmpfiles-clean.timer systemd-networkd-wait-online.service systemd-user-sessions.service
-  systemd-creds.socket systemd-hostnamed.socket systemd-initctl.socket systemd-sysext.socket
-  sshd-keygen.service podman-restart.service podman-auto-update.timer
-`)
-
-const maskedGenerators = words(`
-  cloud-init-generator podman-system-generator systemd-debug-generator systemd-getty-generator
-  systemd-gpt-auto-generator systemd-hibernate-resume-generator systemd-rc-local-generator systemd-run-generator
-  systemd-ssh-generator systemd-system-update-generator systemd-sysv-generator systemd-tpm2-generator
-`)
-
 async function addUsers(tree: string): Promise<void> {
   await execa('systemd-sysusers', [`--root=${tree}`], { timeout: deadlineMs })
   await appendFile(join(tree, 'etc/subuid'), 'root:100000:65536\n')
@@ -86,10 +64,4 @@ async function trustCertificateAuthorities(tree: string): Promise<void> {
   const names = (await readdir(directory)).toSorted()
   const certificates = await Promise.all(names.map((name) => readFile(join(directory, name), 'utf8')))
   await writeFile(join(tree, 'etc/ssl/certs/ca-certificates.crt'), certificates.join('\n'))
-}
-
-async function link(path: string, target: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
-  await rm(path, { force: true })
-  await symlink(target, path)
 }

@@ -10,6 +10,7 @@ import { baseDiskFiles, configureTree } from './base-disk-tree.ts'
 import { cached, recipeDigest, type Report } from './cache.ts'
 import { cloudSeedFiles } from './cloud-seed.ts'
 import { debianTree, debianTreeRecipe } from './debian-tree.ts'
+import { quickBootFiles } from './quick-boot.ts'
 
 /** A disk that boots with its own kernel and initramfs into systemd, sshd, podman and what reads a NoCloud seed. */
 export interface BaseDisk {
@@ -73,7 +74,9 @@ async function makeDisk(
 async function sources(): Promise<Record<string, string>> {
   const here = (await readdir(import.meta.dirname)).filter((name) => deciding.test(name))
   const copied = await Promise.all(
-    [baseDiskFiles, cloudSeedFiles].map((from) => readdir(from, { recursive: true, withFileTypes: true })),
+    [baseDiskFiles, cloudSeedFiles, quickBootFiles].map((from) =>
+      readdir(from, { recursive: true, withFileTypes: true }),
+    ),
   )
   const paths = [
     ...here.map((name) => join(import.meta.dirname, name)),
@@ -88,4 +91,4 @@ async function sources(): Promise<Record<string, string>> {
   )
 }
 
-const deciding = /^(base-disk(-(bytecode|initramfs|modules|tree))?|cloud-seed)\.ts$/
+const deciding = /^(base-disk(-(bytecode|initramfs|modules|tree))?|cloud-seed|quick-boot)\.ts$/

@@ -1,9 +1,14 @@
+import { mkdir, mkdtemp, readFile, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { describe, expect, test } from 'vitest'
-import { stringify } from 'yaml'
+import { parse, stringify } from 'yaml'
+import { makeAccess } from '#src/builder/keys.ts'
+import { noCloudSeed } from '#src/builder/seed.ts'
 
-const reader = join(import.meta.dirname, 'cloud-seed/usr/lib/lab/cloud-seed.awk')
+const program = join(import.meta.dirname, 'cloud-seed/usr/lib/lab/cloud-seed')
+const reader = `${program}.awk`
 const key = `-----BEGIN OPENSSH PRIVATE KEY-----\n${`${'b3BlbnNzaC1rZXktdjEAAAA'.repeat(3)}\n`.repeat(4)}-----END OPENSSH PRIVATE KEY-----\n`
 const document = {
   hostname: 'machine',
@@ -36,6 +41,38 @@ describe('the stand-in for cloud-init', () => {
     const { stdout } = await execa('mawk', ['-f', reader], { input: text, stripFinalNewline: false })
     expect(stdout.split('\n').slice(0, -1)).toEqual(flat('', document))
   })
+})
+
+test('the stand-in for cloud-init does what the factory writes into a seed, once for each instance', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'factory-seed-'))
+  const root = join(directory, 'root')
+  for (const folder of ['etc/ssh', 'root']) await mkdir(join(root, folder), { recursive: true })
+  await writeFile(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n')
+  const access = await makeAccess(join(directory, 'keys'))
+  const apply = async (instanceId: string) => {
+    const seed = await noCloudSeed({ access, user: 'root', leaseMs: 90_000, instanceId })
+    await writeFile(join(directory, 'user-data'), seed.userData)
+    await writeFile(join(directory, 'meta-data'), seed.metaData)
+    await execa(program, { env: { SEED_DIRECTORY: directory, SEED_ROOT: root } })
+  }
+  const written = (path: string) => readFile(join(root, path), 'utf8')
+
+  await apply('one')
+  expect(await written('etc/ssh/ssh_host_ed25519_key')).toBe(
+    await readFile(access.hostPrivateKeyFile, 'utf8'),
+  )
+  expect((await stat(join(root, 'etc/ssh/ssh_host_ed25519_key'))).mode & 0o777).toBe(0o600)
+  expect(await written('root/.ssh/authorized_keys')).toBe(`${access.authorizedKey}\n`)
+  const { write_files: files } = parse((await readFile(join(directory, 'user-data'), 'utf8')).trim())
+  expect(files).toHaveLength(3)
+  for (const { path, content } of files) expect(await written(path)).toBe(content)
+  expect((await stat(join(root, files[0].path))).mode & 0o777).toBe(0o755)
+  expect(await written('run/lab/commands')).toBe('systemctl enable --now factory-end-of-lease.timer \n')
+
+  await apply('one')
+  expect(await written('root/.ssh/authorized_keys'), 'the same instance').toBe(`${access.authorizedKey}\n`)
+  await apply('two')
+  expect(await written('root/.ssh/authorized_keys')).toBe(`${access.authorizedKey}\n`.repeat(2))
 })
 
 /** `path TAB value` for every value, newlines as the reader writes them, those at the end left out. */

@@ -1,7 +1,8 @@
-import { cp, glob, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { cp, glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { execa } from 'execa'
 import { cloudSeedFiles, cloudSeedLinks } from './cloud-seed.ts'
+import { bootQuickly, link } from './quick-boot.ts'
 import { words } from './words.ts'
 
 /** The files that are copied into the base image as they are. */
@@ -23,7 +24,7 @@ export async function configureBaseTree(tree: string): Promise<void> {
   await execa('systemd-sysusers', [`--root=${tree}`], { timeout: deadlineMs })
   await allowKeyLogin(join(tree, 'etc/shadow'))
   for (const [path, target] of Object.entries(links)) await link(join(tree, path), target)
-  for (const unit of maskedUnits) await link(join(tree, 'etc/systemd/system', unit), '/dev/null')
+  await bootQuickly(tree)
   await writeFile(join(tree, 'etc/machine-id'), '')
   for (const folder of ['mnt', 'etc/ssh']) await mkdir(join(tree, folder), { recursive: true })
 }
@@ -51,26 +52,8 @@ const links: Record<string, string> = {
   ...cloudSeedLinks,
 }
 
-// Each would cost an emulated boot time and do nothing for it.
-const maskedUnits = words(`
-  dev-hugepages.mount proc-sys-fs-binfmt_misc.automount sys-fs-fuse-connections.mount
-  sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount getty.target getty-static.service
-  systemd-ask-password-console.path systemd-ask-password-wall.path systemd-binfmt.service
-  systemd-firstboot.service systemd-hibernate-clear.service systemd-hwdb-update.service ldconfig.service
-  systemd-journal-catalog-update.service systemd-sysusers.service systemd-update-done.service
-  systemd-machine-id-commit.service systemd-logind.service systemd-remount-fs.service
-  systemd-tmpfiles-clean.timer systemd-networkd-wait-online.service systemd-pcrmachine.service
-  systemd-tpm2-setup-early.service systemd-tpm2-setup.service systemd-rfkill.service
-`)
-
 /** Without PAM sshd takes a `!` in the password field for a locked account; `*` is no password either, but no lock. */
 async function allowKeyLogin(shadow: string): Promise<void> {
   const lines = (await readFile(shadow, 'utf8')).replaceAll(/^([^:]+):!\*?:/gm, '$1:*:')
   await writeFile(shadow, lines)
-}
-
-async function link(path: string, target: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
-  await rm(path, { force: true })
-  await symlink(target, path)
 }

@@ -1,4 +1,4 @@
-import { cp, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { cp, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import type { ArchitectureName } from '#arch/index.ts'
@@ -32,6 +32,8 @@ const kernelPackage: Record<ArchitectureName, string> = {
   s390x: 'linux-image-s390x',
 }
 const copyDeadlineMs = 120_000
+/** Debian's kernels that unpack themselves have 5 to 12 MB, the others 30 and more. */
+const uncompressedBytes = 20_000_000
 
 /** Everything that decides what the base image is; a change in it is another image. */
 export async function baseRecipe(): Promise<unknown> {
@@ -39,6 +41,7 @@ export async function baseRecipe(): Promise<unknown> {
     'oci-base*.ts',
     'oci-base-init.sh',
     'cloud-seed.ts',
+    'quick-boot.ts',
     'base-disk-modules.ts',
     'debian-tree.ts',
     'oci-layer.ts',
@@ -47,7 +50,7 @@ export async function baseRecipe(): Promise<unknown> {
     packages,
     kernelPackage,
     sources: await fileContents(sources),
-    files: await fileContents(['oci-base-files/**', 'cloud-seed/**']),
+    files: await fileContents(['oci-base-files/**', 'cloud-seed/**', 'quick-boot/**']),
   }
 }
 
@@ -81,7 +84,16 @@ async function separateKernel(tree: string, kernelTree: string): Promise<void> {
   const boot = join(tree, 'boot')
   const [image = ''] = (await readdir(boot)).filter((name) => name.startsWith('vmlinu'))
   await rename(join(boot, image), join(home, 'vmlinuz'))
+  await compress(join(home, 'vmlinuz'))
   await writeRootInitramfs(tree, modules, join(home, 'initramfs.img'))
   await cp(home, join(kernelTree, 'usr/lib/modules', modules.kernelVersion), { recursive: true })
   await rm(join(tree, 'usr/lib/modules'), { recursive: true })
+}
+
+/** Kernels that do not unpack themselves are packed with gzip, which GRUB reads; emulated machines handle them less long. */
+async function compress(kernel: string): Promise<void> {
+  const { size } = await stat(kernel)
+  if (size < uncompressedBytes) return
+  await execa('gzip', ['-9', '--no-name', kernel], { timeout: copyDeadlineMs })
+  await rename(`${kernel}.gz`, kernel)
 }

@@ -1,6 +1,6 @@
 # What the boot loaders have in common, and this architecture's own one.
 
-grub_modules='part_gpt ext2 search search_fs_uuid normal configfile linux echo test boot'
+grub_modules='gzio part_gpt ext2 search search_fs_uuid normal configfile linux echo test boot'
 
 grub_configuration() {
   cat <<END
