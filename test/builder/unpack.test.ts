@@ -1,29 +1,29 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { constants, zstdCompressSync } from 'node:zlib'
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { release, unpack } from '#src/builder/transfer/unpack.ts'
 
 const KiB = 1024
 
 test.each([0, 1, 30 * KiB, 256 * KiB, 1000 * KiB + 7])(
-  'a packed stream of %i random bytes gives them again, and its digest',
+  'a packed stream of %i random bytes gives them again',
   async (length) => {
     const bytes = randomBytes(length)
     const packed = pack(bytes)
-    const unpacking = unpack(inPieces(packed))
+    const unpacking = unpack(inPieces(packed), 'x')
     expect(await contentOf(unpacking.content)).toEqual(bytes)
-    expect(await unpacking.digest()).toBe(createHash('sha256').update(packed).digest('hex'))
+    await unpacking.end()
   },
 )
 
 test('what a builder sends behind the packed content is a failure of the transfer, not the end of the process', async () => {
   const packed = Buffer.concat([pack(randomBytes(600 * KiB)), randomBytes(700 * KiB)])
-  const unpacking = unpack(inPieces(packed))
+  const unpacking = unpack(inPieces(packed), 'x')
   await contentOf(unpacking.content).catch(() => undefined)
   const late = sleep(5_000, 'it never says', { ref: false })
-  await expect(Promise.race([unpacking.digest(), late])).rejects.toMatchObject({ code: expect.any(String) })
+  await expect(Promise.race([unpacking.end(), late])).rejects.toMatchObject({ code: expect.any(String) })
 })
 
 test('a stream that breaks in the middle is told with its own words', async () => {
@@ -32,9 +32,27 @@ test('a stream that breaks in the middle is told with its own words', async () =
     yield Buffer.from(packed.subarray(0, 300 * KiB))
     throw new Error('the cable was pulled')
   }
-  const unpacking = unpack(Readable.from(broken(), { objectMode: false }))
+  const unpacking = unpack(Readable.from(broken(), { objectMode: false }), 'x')
   await expect(contentOf(unpacking.content)).rejects.toThrow('the cable was pulled')
-  await expect(unpacking.digest()).rejects.toThrow('the cable was pulled')
+  await expect(unpacking.end()).rejects.toThrow('the cable was pulled')
+})
+
+test.each([
+  [
+    'with another byte in it',
+    (packed: Buffer) => packed.with(packed.length - 9, ~(packed.at(-9) as number)),
+    'ZSTD_error_',
+  ],
+  ['without its end', (packed: Buffer) => packed.subarray(0, -1), 'Z_BUF_ERROR'],
+  [
+    'without a checksum',
+    (packed: Buffer) => zstdCompressSync(zstdDecompressSync(packed)),
+    'artifact-corrupt',
+  ],
+] as const)('a packed stream %s is refused', async (_how, damage, code) => {
+  const unpacking = unpack(inPieces(Buffer.from(damage(pack(randomBytes(600 * KiB))))), 'disk.raw')
+  const whole = contentOf(unpacking.content).then(() => unpacking.end())
+  await expect(whole).rejects.toMatchObject({ code: expect.stringContaining(code) })
 })
 
 /** With a checksum, as builders do. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { parentPort } from 'node:worker_threads'
-import type { DigestTask } from './digest.ts'
+import { type DigestTask, hashed, written } from './digest.ts'
 
 /*
  * Hashes a file while it is being written, from what was written: holes come from one buffer of zeros and are never
@@ -10,6 +10,8 @@ import type { DigestTask } from './digest.ts'
 /** Small enough to be hashed out of the processor's cache. */
 const chunkBytes = 256 * 1024
 const waitMs = 100
+/** So often it is told how far the hash is. */
+const tellBytes = 16 * 1024 * 1024
 
 const buffer = Buffer.allocUnsafe(chunkBytes)
 const zeros = Buffer.alloc(chunkBytes)
@@ -20,17 +22,18 @@ parentPort?.on('message', (task: DigestTask) => {
 })
 
 function hashFile({ path, sizeBytes, extents, shared }: DigestTask): string {
-  const written = new BigInt64Array(shared)
+  const offsets = new BigInt64Array(shared)
   const hash = createHash('sha256')
   const file = openSync(path, 'r')
   let at = 0
+  let told = 0
   try {
     for (const { offset, length } of [...extents, { offset: sizeBytes, length: 0 }]) {
       while (at < offset) at += feed(zeros, Math.min(chunkBytes, offset - at))
       while (at < offset + length) {
-        const known = Atomics.load(written, 0)
+        const known = Atomics.load(offsets, written)
         const end = Math.min(offset + length, Number(known))
-        if (at >= end) Atomics.wait(written, 0, known, waitMs)
+        if (at >= end) Atomics.wait(offsets, written, known, waitMs)
         else at += feed(buffer, readSync(file, buffer, 0, Math.min(chunkBytes, end - at), at))
       }
     }
@@ -42,6 +45,11 @@ function hashFile({ path, sizeBytes, extents, shared }: DigestTask): string {
   function feed(bytes: Buffer, length: number): number {
     if (length === 0) throw new Error(`${path} got shorter while it was hashed`)
     hash.update(length === chunkBytes ? bytes : bytes.subarray(0, length))
+    if (at + length >= told + tellBytes) {
+      told = at + length
+      Atomics.store(offsets, hashed, BigInt(told))
+      Atomics.notify(offsets, hashed)
+    }
     return length
   }
 }

@@ -4,16 +4,29 @@ import type { Layout } from './sparse-tar.ts'
 
 export interface DigestTask extends Layout {
   path: string
-  /** One 64-bit number: content is complete up to this offset. */
+  /** Two 64-bit numbers: content is complete up to this offset, and has been hashed up to this one. */
   shared: SharedArrayBuffer
 }
+
+/** Their places in `shared`. */
+export const written = 0
+export const hashed = 1
 
 export interface RunningDigest extends AsyncDisposable {
   /** Says up to which offset of the file all content has been written. */
   advance(offset: number): void
+  /**
+   * Waits until the hashing is near the offset that was said last. Who writes ahead of it takes the processor from it,
+   * and then waits for it alone in the end.
+   */
+  near(): Promise<void>
   /** The hex sha256 of the whole file, holes read as zeros. */
   result(): Promise<string>
 }
+
+/** Bytes of the file, holes included, that writing may be ahead. */
+const leadBytes = 512 * 1024 ** 2
+const lookMs = 100
 
 /** Threads that have done their file and wait for the next one: to start one costs more than to hash a small file. */
 const idle: Worker[] = []
@@ -23,17 +36,19 @@ const idle: Worker[] = []
  * many terabytes takes hours, all holes though it may be: when the signal is aborted, the result is its reason.
  */
 export function startDigest(path: string, layout: Layout, signal: AbortSignal): RunningDigest {
-  const shared = new SharedArrayBuffer(8)
-  const written = new BigInt64Array(shared)
+  const shared = new SharedArrayBuffer(16)
+  const offsets = new BigInt64Array(shared)
   const task: DigestTask = { path, shared, ...layout }
   const worker = idle.pop() ?? startWorker()
   let done = false
+  let failed = false
   const answer = once(worker, 'message', { signal }).then(
     ([digest]) => {
       done = true
       return digest as string
     },
     (error: unknown) => {
+      failed = true
       signal.throwIfAborted()
       throw error
     },
@@ -44,12 +59,22 @@ export function startDigest(path: string, layout: Layout, signal: AbortSignal): 
   worker.postMessage(task)
 
   function tell(offset: number): void {
-    Atomics.store(written, 0, BigInt(offset))
-    Atomics.notify(written, 0)
+    Atomics.store(offsets, written, BigInt(offset))
+    Atomics.notify(offsets, written)
+  }
+
+  async function near(): Promise<void> {
+    const wanted = Atomics.load(offsets, written) - BigInt(leadBytes)
+    for (;;) {
+      const at = Atomics.load(offsets, hashed)
+      if (at >= wanted || failed) return
+      await Atomics.waitAsync(offsets, hashed, at, lookMs).value
+    }
   }
 
   return {
     advance: tell,
+    near,
     async result() {
       tell(layout.sizeBytes)
       return answer

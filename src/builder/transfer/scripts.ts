@@ -9,12 +9,6 @@ import { readFileSync } from 'node:fs'
 /** To be given to `sendPackedScript` as its third argument. */
 export const sendExtentsProgram = readFileSync(new URL('./send-extents.py', import.meta.url), 'utf8')
 
-const digest = String.raw`
-digest() { if command -v openssl >/dev/null; then openssl dgst -sha256 -r; else sha256sum; fi | cut -d ' ' -f 1; }
-work=$(mktemp -d)
-trap 'rm -rf -- "$work"' EXIT
-`
-
 /**
  * Argument: file. Prints its size, its allocated bytes, and of 8 samples of 512 KiB the size before and after `zstd -1`
  * (of a file that is mostly holes nothing is sampled).
@@ -56,28 +50,20 @@ done
 `
 
 /**
- * Begins at level -1 and goes to 1 while the network is what it waits for, to -3 while the processor is: of 2 GiB of a
- * root file system level 1 makes 39 %, level -1 43 % in four fifths of the time, level -3 47 % in three quarters. The
- * window is the one of level 1; --adapt alone takes 8 MiB, and four times as much for every processor.
+ * Begins at level -8 and goes up to 1 while the network is what it waits for, and down to -16 while the processor is: of
+ * 2 GiB of a root file system level 1 makes 39 %, level -1 43 %, level -8 53 %. The window is the one of level 1; --adapt
+ * alone takes 8 MiB, and four times as much for every processor.
  */
-const pack = 'zstd -q --fast=1 --adapt=min=-3,max=1 --zstd=wlog=19 -T0 --check -c'
+const pack = 'zstd -q --fast=8 --adapt=min=-16,max=1 --zstd=wlog=19 -T0 --check -c'
 
 /**
- * Arguments: directory, file name, `sendExtentsProgram`. Writes the file's extents of content as a compressed tar stream, and then the
- * sha256 of what it sent to standard error. The digest is taken of the compressed stream: that is the least to hash,
- * an emulated builder hashes slowly and holes need not be hashed there at all. What zstd makes of it again is proven
- * by the checksum in its frame.
+ * Arguments: directory, file name, `sendExtentsProgram`. Writes the file's extents of content as a compressed tar stream,
+ * with zstd's checksum of what it packed: holes need not be hashed on the builder at all, which may be an emulated one.
  */
 export const sendPackedScript = String.raw`
 set -euo pipefail
 if command -v python3 >/dev/null; then exec python3 -c "$3" "$1" "$2" ${pack}; fi
-${digest}
-mkfifo "$work/sent"
-digest <"$work/sent" >"$work/digest" &
-tar --create --format=pax --sparse --blocking-factor=128 --numeric-owner --directory="$1" --file=- -- "$2" |
-  ${pack} | tee -- "$work/sent"
-wait $!
-echo "factory-digest $(cat "$work/digest")" >&2
+tar --create --format=pax --sparse --blocking-factor=128 --numeric-owner --directory="$1" --file=- -- "$2" | ${pack}
 `
 
 /**
@@ -86,7 +72,9 @@ echo "factory-digest $(cat "$work/digest")" >&2
  */
 export const sendPlainScript = String.raw`
 set -euo pipefail
-${digest}
+digest() { if command -v openssl >/dev/null; then openssl dgst -sha256 -r; else sha256sum; fi | cut -d ' ' -f 1; }
+work=$(mktemp -d)
+trap 'rm -rf -- "$work"' EXIT
 digest <"$1" >"$work/digest" &
 cat -- "$1"
 wait $!

@@ -29,11 +29,18 @@ export function startSender(
   })
 }
 
+/** Waits for the sender to end and gives the digest that the builder made of what it sent. */
+export async function senderDigest(sender: Sender, what: string, signal: AbortSignal): Promise<string> {
+  const digest = digestPattern.exec(await senderWords(sender, what, signal))?.[1]
+  if (digest === undefined) throw interrupted(what, 'the builder did not say the digest of what it sent')
+  return digest
+}
+
 /**
- * Waits for the sender to end and gives the digest that the builder made of what it sent. Throws
- * `transfer-interrupted` when it did not end well; `cause` is what went wrong on this side, if anything did.
+ * Waits for the sender to end and gives what it wrote to standard error. Throws `transfer-interrupted` when it did not
+ * end well; `cause` is what went wrong on this side, if anything did.
  */
-export async function senderDigest(
+export async function senderWords(
   sender: Sender,
   what: string,
   signal: AbortSignal,
@@ -42,17 +49,20 @@ export async function senderDigest(
   const ended = await sender
   signal.throwIfAborted()
   const stderr = String(ended.stderr ?? '')
-  const digest = digestPattern.exec(stderr)?.[1]
-  if (ended.exitCode === 0 && digest !== undefined) return digest
+  if (ended.exitCode === 0) return stderr
   const words =
     lastWords(stderr) || ended.originalMessage || `ssh ended with ${ended.exitCode ?? ended.signal}`
-  throw new FactoryError({
+  throw interrupted(what, words, cause, ended.exitCode)
+}
+
+function interrupted(what: string, words: string, cause?: unknown, exitCode?: number): FactoryError {
+  return new FactoryError({
     code: 'transfer-interrupted',
     message: `the transfer of ${what} was interrupted: ${words}`,
     hint: 'Look at the network between here and the builder; release again: the architectures that are done are kept.',
     class: 'infra',
     cause,
-    context: { exitCode: ended.exitCode },
+    context: { exitCode },
   })
 }
 

@@ -1,35 +1,39 @@
-import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { createZstdDecompress } from 'node:zlib'
 import type { ZstdDecompress } from 'node:zlib'
+import { corrupt } from './sender.ts'
 
 export interface Unpacking {
   /** What zstd makes of the stream, in parts of some hundred KiB; throws what zstd or the stream says. */
   readonly content: AsyncIterable<Buffer>
-  /** The hex sha256 of the stream as it came, once all of it has; throws when zstd did not take all of it. */
-  digest(): Promise<string>
+  /** Waits until zstd has taken the whole stream and found its checksum right; throws when it did not. */
+  end(): Promise<void>
 }
 
 /** Packed bytes go to zstd in portions: every one costs two changes of the thread, and ssh gives 30 KiB at a time. */
 const portionBytes = 256 * 1024
 const contentBytes = 512 * 1024
 
-/** Unpacks a zstd stream and hashes it meanwhile, without leaving anything for the garbage collector. */
-export function unpack(stream: Readable): Unpacking {
+/** Of the header of a zstd frame: its magic number, and the bit that says whether a checksum of the content follows it (RFC 8878, 3.1.1). */
+const magic = Buffer.from([0x28, 0xb5, 0x2f, 0xfd])
+const checksumBit = 4
+
+/** Unpacks a zstd stream that has a checksum, without leaving anything for the garbage collector; `what` is for messages. */
+export function unpack(stream: Readable, what: string): Unpacking {
   const zstd = createZstdDecompress({ chunkSize: contentBytes })
-  const fed = feed(stream, zstd)
+  const fed = feed(stream, zstd, what)
   fed.catch((error: Error) => zstd.destroy(error))
   // What a hostile sender puts behind its frame may fail when the content was read and nobody listens to zstd any more.
-  const hashed = Promise.all([fed, finished(zstd, { readable: false })]).then(([digest]) => digest)
-  hashed.catch(() => {})
+  const taken = Promise.all([fed, finished(zstd, { readable: false })]).then(() => undefined)
+  taken.catch(() => {})
   // Who stops reading the content ends zstd, and that must end the stream, so that its sender does not wait for us.
   zstd.once('close', () => stream.destroy())
-  return { content: zstd as AsyncIterable<Buffer>, digest: () => hashed }
+  return { content: zstd as AsyncIterable<Buffer>, end: () => taken }
 }
 
-async function feed(stream: AsyncIterable<Buffer>, zstd: ZstdDecompress): Promise<string> {
-  const hash = createHash('sha256')
+async function feed(stream: AsyncIterable<Buffer>, zstd: ZstdDecompress, what: string): Promise<void> {
+  let begun = false
   let unpacked = Promise.resolve()
   let [portion, next] = [Buffer.allocUnsafe(portionBytes), Buffer.allocUnsafe(portionBytes)]
   let filled = 0
@@ -38,11 +42,12 @@ async function feed(stream: AsyncIterable<Buffer>, zstd: ZstdDecompress): Promis
   async function pass(): Promise<void> {
     await unpacked
     const bytes = portion.subarray(0, filled)
+    if (!begun && lacksChecksum(bytes)) throw corrupt(what, 'no checksum comes with it')
+    begun = true
     unpacked = new Promise((resolve, reject) =>
       zstd.write(bytes, (error) => (error ? reject(error) : resolve())),
     )
     unpacked.catch(() => {})
-    hash.update(bytes)
     ;[portion, next] = [next, portion]
     filled = 0
   }
@@ -59,7 +64,16 @@ async function feed(stream: AsyncIterable<Buffer>, zstd: ZstdDecompress): Promis
   await pass()
   await unpacked
   zstd.end()
-  return hash.digest('hex')
+}
+
+/** What is no frame at all, or not the whole of its header, is for zstd to refuse. */
+function lacksChecksum(start: Buffer): boolean {
+  const descriptor = start[magic.length]
+  return (
+    start.subarray(0, magic.length).equals(magic) &&
+    descriptor !== undefined &&
+    (descriptor & checksumBit) === 0
+  )
 }
 
 /**
