@@ -36,6 +36,7 @@ export async function buildArchitecture(
   const { buildKey, formats } = planned
   const before = await collectedBefore(scope, planned)
   if (before) {
+    scope.coming.delete(arch)
     // An engine may have been cut off between the last byte and giving the machine back: its place is needed now.
     await giveBackDone(scope, arch, ['build'])
     return before

@@ -85,6 +85,7 @@ async function takeLease(scope: ReleaseScope, request: LeaseRequest): Promise<Fr
   for (const known of openLeases(scope, request)) {
     const lives = Date.parse(known.expires) > scope.now() && existsSync(await keysDirectory(known.lease.id))
     if (lives && !known.failed && !known.kept && known.dataBytes >= request.dataBytes) {
+      scope.coming.delete(request.arch)
       return frozenOf(known, request, scope.configuration.limits.lease)
     }
     await giveBack(scope, request, known.lease.id)

@@ -12,6 +12,8 @@ import type { ReleaseScope } from './scope.ts'
 
 const lookEveryMs = 300
 const tellAfterMs = 60_000
+/** So long a build waits for those that are not ready to ask, to see who has most work. */
+const gatherMs = 10_000
 
 /** One who waits for a place. */
 export interface Waiting {
@@ -21,8 +23,8 @@ export interface Waiting {
 
 /**
  * Writes a lease into the journal as soon as its cloud has a place for one more machine of ours; a lease begins then, and
- * not when the waiting does. Who has most work before it goes first, so that a release does not end with a long build
- * alone, and of those that are alike who asked first. Throws `no-place-left` (class capacity) when only
+ * not when the waiting does. Of those who wait for the same places, who has most work before it goes first, so that a
+ * release does not end with a long build alone, and of those that are alike who asked first. Throws `no-place-left` (class capacity) when only
  * machines that are kept on purpose stand in the way, or when nothing moves for as long as a lease lasts.
  */
 export async function claimPlace(
@@ -36,10 +38,9 @@ export async function claimPlace(
   const queue = scope.queues.get(queueName(cloud, pool, asked)) ?? []
   const me: Waiting = { workMs: workOf(scope.journal.state(), leaseFor()) }
   queue.push(me)
+  if (me.workMs > 0) scope.coming.delete(asked)
   try {
-    // Builds begin together: those that come in the same moment are told apart.
-    if (me.workMs > 0 && limit < scope.configuration.architectures.length)
-      await sleep(lookEveryMs, scope.signal)
+    if (me.workMs > 0 && pool?.maxBuildersOf === undefined) await gather(scope, limit, queue)
     let firstSince = Infinity
     let told = false
     for (;;) {
@@ -69,6 +70,14 @@ export async function claimPlace(
     }
   } finally {
     queue.splice(queue.indexOf(me), 1)
+  }
+}
+
+/** Where not all can have a place, the first ones wait until all have asked, but not for one that takes long to get ready. */
+async function gather(scope: ReleaseScope, limit: number, queue: readonly Waiting[]): Promise<void> {
+  const until = scope.now() + gatherMs
+  while (scope.coming.size > 0 && queue.length + scope.coming.size > limit && scope.now() < until) {
+    await sleep(50, scope.signal)
   }
 }
 

@@ -45,7 +45,16 @@ export async function runRelease(
   const { journal, listener, now, signal } = guard.parts
   const startedAt = now()
   const { release, resumed } = openRelease(guard.parts, plan)
-  const scope: ReleaseScope = { ...guard.parts, release, key: plan.key, queues: queuesOf(parts) }
+  const missing = plan.builds.filter(
+    ({ arch, needed }) => needed || plan.unpublished.some((one) => one.arch === arch),
+  )
+  const scope: ReleaseScope = {
+    ...guard.parts,
+    release,
+    key: plan.key,
+    queues: queuesOf(parts),
+    coming: new Set(missing.map(({ arch }) => arch)),
+  }
   listener({
     type: 'release-started',
     at: startedAt,
@@ -55,9 +64,6 @@ export async function runRelease(
     builds: plan.builds.map(({ arch, why }) => ({ arch, why })),
     destinations: plan.destinations.map(shownDestination),
   })
-  const missing = plan.builds.filter(
-    ({ arch, needed }) => needed || plan.unpublished.some((one) => one.arch === arch),
-  )
   const reaping = reapBeside(scope).catch((error: unknown) => note(scope, undefined, error))
   // Where everything is done, an earlier engine may have been cut off before it gave the last machine back.
   const complete = plan.builds.filter((build) => !missing.includes(build))
@@ -134,6 +140,7 @@ async function oneArchitecture(
     ok = false
     note(scope, arch, error)
   }
+  scope.coming.delete(arch)
   if (!isLost(scope.signal)) await giveBackDone(scope, arch)
   scope.listener({ type: 'build-finished', at: scope.now(), arch, ok, durationMs: scope.now() - startedAt })
 }

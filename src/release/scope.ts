@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { ArchitectureName } from '#arch/index.ts'
 import type { Cloud } from '#clouds/types.ts'
 import type { ArtifactStore } from '#src/artifact/store.ts'
 import type { Builder, BuilderLogin, BuilderRef } from '#src/builder/types.ts'
@@ -38,6 +39,8 @@ export interface ReleaseScope extends EngineParts {
   readonly key: string
   /** One a cloud, of those who wait for a place for their machine. */
   readonly queues: ReadonlyMap<string, Waiting[]>
+  /** Architectures that may still ask for a machine to build on for the first time. */
+  readonly coming: Set<ArchitectureName>
 }
 
 /** A context that is bound to the release and to no step: for sessions that outlive the step which opens them. */

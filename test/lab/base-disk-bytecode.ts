@@ -16,7 +16,7 @@ const compileDeadlineMs = 5 * 60_000
  */
 export async function pythonBytecode(report: Report): Promise<string> {
   const native: ArchitectureName = process.arch === 'arm64' ? 'aarch64' : 'x86_64'
-  const packages = baseDiskPackages(native)
+  const packages = [...new Set([...baseDiskPackages(native), 'cloud-init'])]
   const tree = await debianTree({ name: 'builder-base', arch: native, packages }, report)
   return cached('python-bytecode', { libraries, packages }, async (directory) => {
     report('compiling Python files for all architectures')

@@ -43,6 +43,11 @@ describe('the stand-in for cloud-init', () => {
   })
 })
 
+test('what the reader cannot read ends it', async () => {
+  const reading = execa('mawk', ['-f', reader], { input: '#cloud-config\nruncmd:\n  - [a, b]\n' })
+  await expect(reading).rejects.toMatchObject({ exitCode: 1, stderr: 'cannot be read: [a, b]' })
+})
+
 test('the stand-in for cloud-init does what the factory writes into a seed, once for each instance', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'factory-seed-'))
   const root = join(directory, 'root')
@@ -53,7 +58,7 @@ test('the stand-in for cloud-init does what the factory writes into a seed, once
     const seed = await noCloudSeed({ access, user: 'root', leaseMs: 90_000, instanceId })
     await writeFile(join(directory, 'user-data'), seed.userData)
     await writeFile(join(directory, 'meta-data'), seed.metaData)
-    await execa(program, { env: { SEED_DIRECTORY: directory, SEED_ROOT: root } })
+    await execa('bash', [program], { env: { SEED_DIRECTORY: directory, SEED_ROOT: root } })
   }
   const written = (path: string) => readFile(join(root, path), 'utf8')
 
@@ -71,7 +76,11 @@ test('the stand-in for cloud-init does what the factory writes into a seed, once
 
   await apply('one')
   expect(await written('root/.ssh/authorized_keys'), 'the same instance').toBe(`${access.authorizedKey}\n`)
+  await writeFile(join(root, 'etc/ssh/ssh_host_ed25519_key'), 'another one by now')
+  await apply('one')
+  expect(await written('etc/ssh/ssh_host_ed25519_key')).toBe('another one by now')
   await apply('two')
+  expect(await written('etc/ssh/ssh_host_ed25519_key')).toContain('OPENSSH PRIVATE KEY')
   expect(await written('root/.ssh/authorized_keys')).toBe(`${access.authorizedKey}\n`.repeat(2))
 })
 

@@ -17,7 +17,10 @@ export function setup({ vitest }: TestProject): (() => Promise<void>) | undefine
     timeout: limitMs,
   })
   let isOver = false
-  const over = making.then(() => void (isOver = true))
+  const over = making.then(({ timedOut }) => {
+    isOver = true
+    if (timedOut && making.pid !== undefined) endGroup(making.pid)
+  })
   return async () => {
     if (!isOver && making.pid !== undefined) endGroup(making.pid)
     await over

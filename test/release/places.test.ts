@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { type ArchitectureName, architectureNames } from '#arch/index.ts'
 import { emptyState } from '#src/journal/replay.ts'
@@ -8,6 +9,7 @@ import type { ReleaseScope } from '#src/release/scope.ts'
 /** The one cloud of these tests, with what the last builds took there in milliseconds, and places that can be freed. */
 function cloudWith(places: number, lastBuildMs: Partial<Record<ArchitectureName, number>>) {
   const granted: string[] = []
+  const coming = new Set<ArchitectureName>()
   let taken = 0
   const steps = Object.entries(lastBuildMs).flatMap(([arch, durationMs]) =>
     ['container', 'collect'].map((step) => ({ arch, step, state: 'finished', durationMs: durationMs / 2 })),
@@ -17,6 +19,7 @@ function cloudWith(places: number, lastBuildMs: Partial<Record<ArchitectureName,
   const scope = {
     clouds: new Map([['lab', { builders: { maxBuilders: places } }]]),
     queues: new Map([['lab', []]]),
+    coming,
     configuration: { architectures: architectureNames, limits: { lease: 60_000 } },
     journal: {
       state: () => state,
@@ -31,14 +34,18 @@ function cloudWith(places: number, lastBuildMs: Partial<Record<ArchitectureName,
   } as unknown as ReleaseScope
   const ask = (arch: ArchitectureName, purpose: 'build' | 'verify' = 'build', signal = scope.signal) =>
     claimPlace({ ...scope, signal }, 'lab', () => ({ lease: { arch }, purpose }) as LeaseTaken)
-  return { ask, granted, free: () => (taken -= 1) }
+  return { ask, granted, coming, free: () => (taken -= 1) }
 }
 
 test('of builds that come together the one that took longest the last time has the first place', async () => {
   const cloud = cloudWith(2, { x86_64: 90_000, aarch64: 100_000, ppc64le: 200_000, s390x: 150_000 })
-  const all = architectureNames.map((arch) => cloud.ask(arch))
+  for (const arch of architectureNames) cloud.coming.add(arch)
+  const early = architectureNames.slice(0, 3).map((arch) => cloud.ask(arch))
+  await sleep(500)
+  expect(cloud.granted, 'one has not asked yet').toEqual([])
+  const all = [...early, cloud.ask('s390x')]
   for (const count of [2, 3, 4]) {
-    await expect.poll(() => cloud.granted).toHaveLength(count)
+    await expect.poll(() => cloud.granted, { timeout: 10_000 }).toHaveLength(count)
     cloud.free()
   }
   await Promise.all(all)
@@ -51,10 +58,17 @@ test('a build goes before the boot checks that wait already, and these go in the
   const waiting = [cloud.ask('s390x', 'verify'), cloud.ask('aarch64', 'verify'), cloud.ask('ppc64le')]
   for (const count of [2, 3, 4]) {
     cloud.free()
-    await expect.poll(() => cloud.granted).toHaveLength(count)
+    await expect.poll(() => cloud.granted, { timeout: 10_000 }).toHaveLength(count)
   }
   await Promise.all(waiting)
   expect(cloud.granted.slice(1)).toEqual(['ppc64le build', 's390x verify', 'aarch64 verify'])
+})
+
+test('a build that is long in getting ready keeps the others waiting for seconds only', async () => {
+  const cloud = cloudWith(2, {})
+  for (const arch of architectureNames) cloud.coming.add(arch)
+  await Promise.all([cloud.ask('x86_64'), cloud.ask('aarch64')])
+  expect(cloud.granted).toHaveLength(2)
 })
 
 test('who gives up waiting stands in nobody’s way', async () => {

@@ -10,8 +10,8 @@ import { type DigestTask, hashed, written } from './digest.ts'
 /** Small enough to be hashed out of the processor's cache. */
 const chunkBytes = 256 * 1024
 const waitMs = 100
-/** So often it is told how far the hash is. */
-const tellBytes = 16 * 1024 * 1024
+/** After so much content it is told how far the hash is. */
+const tellBytes = 8 * 1024 * 1024
 
 const buffer = Buffer.allocUnsafe(chunkBytes)
 const zeros = Buffer.alloc(chunkBytes)
@@ -26,7 +26,7 @@ function hashFile({ path, sizeBytes, extents, shared }: DigestTask): string {
   const hash = createHash('sha256')
   const file = openSync(path, 'r')
   let at = 0
-  let told = 0
+  let [content, told] = [0, 0]
   try {
     for (const { offset, length } of [...extents, { offset: sizeBytes, length: 0 }]) {
       while (at < offset) at += feed(zeros, Math.min(chunkBytes, offset - at))
@@ -34,7 +34,12 @@ function hashFile({ path, sizeBytes, extents, shared }: DigestTask): string {
         const known = Atomics.load(offsets, written)
         const end = Math.min(offset + length, Number(known))
         if (at >= end) Atomics.wait(offsets, written, known, waitMs)
-        else at += feed(buffer, readSync(file, buffer, 0, Math.min(chunkBytes, end - at), at))
+        else {
+          const hashedBytes = feed(buffer, readSync(file, buffer, 0, Math.min(chunkBytes, end - at), at))
+          at += hashedBytes
+          content += hashedBytes
+          tell()
+        }
       }
     }
   } finally {
@@ -45,11 +50,13 @@ function hashFile({ path, sizeBytes, extents, shared }: DigestTask): string {
   function feed(bytes: Buffer, length: number): number {
     if (length === 0) throw new Error(`${path} got shorter while it was hashed`)
     hash.update(length === chunkBytes ? bytes : bytes.subarray(0, length))
-    if (at + length >= told + tellBytes) {
-      told = at + length
-      Atomics.store(offsets, hashed, BigInt(told))
-      Atomics.notify(offsets, hashed)
-    }
     return length
+  }
+
+  function tell(): void {
+    if (content < told + tellBytes) return
+    told = content
+    Atomics.store(offsets, hashed, BigInt(told))
+    Atomics.notify(offsets, hashed)
   }
 }

@@ -4,7 +4,7 @@ import type { Layout } from './sparse-tar.ts'
 
 export interface DigestTask extends Layout {
   path: string
-  /** Two 64-bit numbers: content is complete up to this offset, and has been hashed up to this one. */
+  /** Two 64-bit numbers: content is complete up to this offset, and so many bytes of content have been hashed. */
   shared: SharedArrayBuffer
 }
 
@@ -16,16 +16,16 @@ export interface RunningDigest extends AsyncDisposable {
   /** Says up to which offset of the file all content has been written. */
   advance(offset: number): void
   /**
-   * Waits until the hashing is near the offset that was said last. Who writes ahead of it takes the processor from it,
-   * and then waits for it alone in the end.
+   * What to wait for before more is written than these bytes of content, when the hashing is far behind them. Who writes
+   * ahead of it takes the processor from it, and then waits for it alone in the end.
    */
-  near(): Promise<void>
+  near(contentBytes: number): Promise<void> | undefined
   /** The hex sha256 of the whole file, holes read as zeros. */
   result(): Promise<string>
 }
 
-/** Bytes of the file, holes included, that writing may be ahead. */
-const leadBytes = 512 * 1024 ** 2
+/** Bytes of content that writing may be ahead. */
+const leadBytes = 128 * 1024 ** 2
 const lookMs = 100
 
 /** Threads that have done their file and wait for the next one: to start one costs more than to hash a small file. */
@@ -63,18 +63,17 @@ export function startDigest(path: string, layout: Layout, signal: AbortSignal): 
     Atomics.notify(offsets, written)
   }
 
-  async function near(): Promise<void> {
-    const wanted = Atomics.load(offsets, written) - BigInt(leadBytes)
-    for (;;) {
-      const at = Atomics.load(offsets, hashed)
-      if (at >= wanted || failed) return
-      await Atomics.waitAsync(offsets, hashed, at, lookMs).value
-    }
+  const isNear = (contentBytes: number) =>
+    failed || Number(Atomics.load(offsets, hashed)) >= contentBytes - leadBytes
+
+  async function untilNear(contentBytes: number): Promise<void> {
+    while (!isNear(contentBytes))
+      await Atomics.waitAsync(offsets, hashed, Atomics.load(offsets, hashed), lookMs).value
   }
 
   return {
     advance: tell,
-    near,
+    near: (contentBytes) => (isNear(contentBytes) ? undefined : untilNear(contentBytes)),
     async result() {
       tell(layout.sizeBytes)
       return answer

@@ -23,7 +23,7 @@ const reserveBytes = 64 * 1024 * 1024
 const passing = new Set(['transfer-interrupted', 'transfer-stalled', 'artifact-corrupt', 'connection-lost'])
 
 /**
- * Brings a file from the builder to `destination`, holes as holes, checked against the builder's digest, synced, and
+ * Brings a file from the builder to `destination`, holes as holes, checked against what the builder says of them, synced, and
  * named so only when complete. Interrupted attempts start again; nothing half is left behind.
  */
 export async function fetchFile(

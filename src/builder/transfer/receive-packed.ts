@@ -87,7 +87,8 @@ async function writeExtents(
       const writtenTo = await writer.write(piece)
       if (writtenTo !== undefined) digest?.advance(writtenTo)
     }
-    if (digest) await progress.ownWork(digest.near())
+    const behind = digest?.near(contentBytes)
+    if (behind) await progress.ownWork(behind)
     flush.arrived(contentBytes)
     progress.moved(contentBytes)
   }

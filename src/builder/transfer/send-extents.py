@@ -87,6 +87,9 @@ def main(directory, name, *zstd):
         packer.stdin.close()
     except BrokenPipeError:
         pass  # It has ended, and says why.
+    except BaseException:
+        packer.kill()  # Else it would end its stream as if this had been all.
+        raise
     if packer.wait() != 0:
         sys.exit(f"{name} was not sent whole")
 

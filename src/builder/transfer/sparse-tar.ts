@@ -97,7 +97,7 @@ export function readSparseTar(expected: Expected): SparseTar {
     },
     end() {
       if (!layout || current < layout.extents.length || trailerBytes < 2 * block) {
-        throw refused('it ends too early')
+        throw new Error('the archive in it ends too early')
       }
     },
   }

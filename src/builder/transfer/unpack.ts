@@ -7,7 +7,7 @@ import { corrupt } from './sender.ts'
 export interface Unpacking {
   /** What zstd makes of the stream, in parts of some hundred KiB; throws what zstd or the stream says. */
   readonly content: AsyncIterable<Buffer>
-  /** Waits until zstd has taken the whole stream and found its checksum right; throws when it did not. */
+  /** Waits until zstd has taken the stream and found its checksum right; throws when it did not. */
   end(): Promise<void>
 }
 
@@ -19,7 +19,7 @@ const contentBytes = 512 * 1024
 const magic = Buffer.from([0x28, 0xb5, 0x2f, 0xfd])
 const checksumBit = 4
 
-/** Unpacks a zstd stream that has a checksum, without leaving anything for the garbage collector; `what` is for messages. */
+/** Unpacks a zstd stream whose frame has a checksum, as builders make one, without leaving anything for the garbage collector; `what` is for messages. */
 export function unpack(stream: Readable, what: string): Unpacking {
   const zstd = createZstdDecompress({ chunkSize: contentBytes })
   const fed = feed(stream, zstd, what)

@@ -1,6 +1,6 @@
 # Flattens the part of YAML that seeds are written in to lines of `path TAB value`, newlines inside values as \001:
 # block maps and sequences, plain scalars (also folded over lines), quoted scalars on one line, `|` and `>` blocks.
-# Flow collections, anchors and quoted scalars over several lines are not understood.
+# Flow collections (but empty ones), anchors and aliases are refused; quoted scalars over several lines are not understood.
 
 function leave(column,   i) {
   for (i = column + 1; i <= 80; i++) { delete map[i]; delete sequence[i] }
@@ -32,6 +32,10 @@ function begin(path, text, column) {
     state = "block"; folded = text ~ /^>/; chomp = text ~ /\+/ ? "+" : ""; scalar = ""; block_column = -1; blank = 0
   } else if (text ~ /^["'].*["']$/) {
     print path "\t" unquote(text)
+  } else if (text ~ /^[[{&*]/ && text != "[]" && text != "{}") {
+    print "cannot be read: " text > "/dev/stderr"
+    failed = 1
+    exit 1
   } else {
     state = "plain"; scalar = text
   }
@@ -77,4 +81,4 @@ function add_to_block(line,   more) {
   begin(open, text, parent_column)
 }
 
-END { finish() }
+END { if (!failed) finish() }
