@@ -75,7 +75,7 @@ export function around({ appends, requests }: RunPoints, { inARow, between }: Sp
 /** Runs in a row, by their seeds, that take all points together. */
 export const shares = 6
 
-/** The share of an ordinary run: a sixth, of each kind that has as many points at least one, in whatever order they came. */
-export function shareOf(points: readonly string[], seed: number): string[] {
-  return points.toSorted().filter((_, index) => index % shares === seed % shares)
+/** The share of an ordinary run: one of as many, of each kind that has as many points at least one, in whatever order they came. */
+export function shareOf(points: readonly string[], seed: number, ofShares = shares): string[] {
+  return points.toSorted().filter((_, index) => index % ofShares === seed % ofShares)
 }

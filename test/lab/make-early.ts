@@ -10,17 +10,19 @@ const limitMs = 30 * 60_000
 export function setup({ vitest }: TestProject): (() => Promise<void>) | undefined {
   if (!vitest.projects.some(({ name }) => name === 'unit')) return undefined
   const program = new URL('./make.ts', import.meta.url).pathname
-  const making = execa('nice', ['-n', '5', process.execPath, program], {
+  const making = execa('nice', ['-n', '15', process.execPath, program], {
     stdio: ['ignore', 'inherit', 'inherit'],
     reject: false,
     detached: true,
     timeout: limitMs,
   })
   let isOver = false
-  const over = making.then(({ timedOut }) => {
+  const over = untilOver()
+  async function untilOver(): Promise<void> {
+    const { timedOut } = await making
     isOver = true
     if (timedOut && making.pid !== undefined) endGroup(making.pid)
-  })
+  }
   return async () => {
     if (!isOver && making.pid !== undefined) endGroup(making.pid)
     await over
