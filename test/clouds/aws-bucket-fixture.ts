@@ -63,8 +63,11 @@ export async function createAwsBucketFixture(
       const before = partsIn()
       const stall = front.inject({ action: 'UploadPart', after: when, effect: stalled() })
       const arrived = eventually('parts in the bucket', async () => partsIn() >= before + when)
-      await fixture.killPublish(artifact, key, Promise.all([stall.happened, arrived]))
-      stall.remove()
+      try {
+        await fixture.killPublish(artifact, key, Promise.all([stall.happened, arrived]))
+      } finally {
+        stall.remove()
+      }
     },
     async inBucket() {
       const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: bucket }))

@@ -165,7 +165,7 @@ function kill(processId: number): void {
 }
 
 /** Waits until something is so, for events that nobody announces; fails after `limitMs`. */
-export async function eventually(what: string, check: () => unknown, limitMs = 10_000): Promise<void> {
+export async function eventually(what: string, check: () => unknown, limitMs = 45_000): Promise<void> {
   for (const end = Date.now() + limitMs; Date.now() < end; await sleep(20)) {
     if (await check()) return
   }
