@@ -16,7 +16,7 @@ function failures(events: readonly FactoryEvent[]) {
 
 test('a full disk is grown once; a RUN that fails and a builder that loses its network fail alone; the rest is finished', async () => {
   await using workspace = await openWorkspace((file) => {
-    only('x86_64', 'aarch64', 'ppc64le')(file)
+    only('x86_64', 'aarch64', 's390x')(file)
     delete file.image.push
     // Most of the time one of them only waits for a network that does not come back.
     for (const cloud of Object.values(file.clouds)) cloud['maxBuilders'] = 3
@@ -29,8 +29,8 @@ test('a full disk is grown once; a RUN that fails and a builder that loses its n
   ])
   const cuts: Promise<unknown>[] = []
   const run = await workspace.release([], (event) => {
-    if (event.type !== 'step-started' || event.step !== 'container' || event.arch !== 'ppc64le') return
-    cuts.push(cutNetwork(workspace.domains, 'ppc64le'))
+    if (event.type !== 'step-started' || event.step !== 'container' || event.arch !== 's390x') return
+    cuts.push(cutNetwork(workspace.domains, 's390x'))
   })
   await Promise.all(cuts)
   expect(cuts, 'a lost machine is replaced, once').toHaveLength(2)
@@ -48,7 +48,7 @@ test('a full disk is grown once; a RUN that fails and a builder that loses its n
   expect(failing?.error).toMatchObject({ code: 'containerfile-failed', class: 'user' })
   expect(failing?.error.message).toContain('aarch64')
   expect(more).toEqual([])
-  const cutOff = failed.filter(({ arch }) => arch === 'ppc64le')
+  const cutOff = failed.filter(({ arch }) => arch === 's390x')
   expect(cutOff).toHaveLength(2)
   for (const { error } of cutOff) {
     expect(error).toMatchObject({ code: 'builder-unreachable', class: 'infra' })
