@@ -162,6 +162,18 @@ describe('what a builder must not get away with', () => {
     expect(left).toEqual([])
   })
 
+  test('half of the content, packed as if it were all, by a sender that failed', async () => {
+    const half =
+      'tar -S --format=pax -C "$3" -cf - "$4" | head -c 4M | zstd -q -c; echo "input/output error" >&2; exit 1'
+    await using server = await startSshServer({ lies: { python3: half } })
+    const { error, left } = await bring(server, await packedSource(server), { maxAttempts: 1 })
+    expect(error).toMatchObject({
+      code: 'transfer-interrupted',
+      message: expect.stringContaining('input/output error'),
+    })
+    expect(left).toEqual([])
+  })
+
   test('another file, or more files than one, in the stream', async () => {
     await using server = await startSshServer({
       lies: { python3: 'tar -C /etc --format=pax -cf - passwd | zstd -q -c' },
