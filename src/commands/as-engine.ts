@@ -45,7 +45,7 @@ function busy(stateDirectory: string): FactoryError {
     message: makesRelease
       ? `a release is being made from this configuration${process}`
       : `another factory command is at work on this configuration${process}`,
-    hint: 'Run the same command again when it has ended: factory status',
+    hint: 'Run the same command again when it has ended; whether it has: factory status',
     class: 'user',
   })
 }

@@ -11,7 +11,7 @@ import { lastBuildMs } from './last-build.ts'
 import type { ReleaseScope } from './scope.ts'
 
 const lookEveryMs = 300
-const tellAfterMs = 60_000
+const tellAfterMs = 5 * 60_000
 /** So long a build waits for those that are not ready to ask, to see who has most work. */
 const gatherMs = 10_000
 

@@ -71,7 +71,7 @@ async function fromFirstWhole(
     } catch (error) {
       const next = names[index + 1]
       if (next === undefined) throw error
-      report(`${arch}: the mirror is being updated and has no whole ${name}; it may have one as ${next}`)
+      report(`${arch}: the mirror is being updated and has no whole ${name}; trying it as ${next}`)
       await rm(directory, { recursive: true, force: true })
     }
   }

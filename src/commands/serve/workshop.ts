@@ -93,7 +93,7 @@ export function openWorkshop(parts: WorkshopParts): Workshop {
         throw new FactoryError({
           code: 'factory-busy',
           message: 'a release is being made, and it may use what would be removed',
-          hint: 'Run the same command again when it has ended: factory status',
+          hint: 'Run the same command again when it has ended; whether it has: factory status',
           class: 'user',
         })
       }
