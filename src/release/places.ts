@@ -24,8 +24,9 @@ export interface Waiting {
 /**
  * Writes a lease into the journal as soon as its cloud has a place for one more machine of ours; a lease begins then, and
  * not when the waiting does. Of those who wait for the same places, who has most work before it goes first, so that a
- * release does not end with a long build alone, and of those that are alike who asked first. Throws `no-place-left` (class capacity) when only
- * machines that are kept on purpose stand in the way, or when nothing moves for as long as a lease lasts.
+ * release does not end with a long build alone, and of those that are alike who asked first. Throws `no-place-left`
+ * (class capacity) when only machines that are kept on purpose stand in the way, or when nothing moves for as long as a
+ * lease lasts.
  */
 export async function claimPlace(
   scope: ReleaseScope,

@@ -52,10 +52,11 @@ test('the stand-in for cloud-init does what the factory writes into a seed, once
   const directory = await mkdtemp(join(tmpdir(), 'factory-seed-'))
   const root = join(directory, 'root')
   for (const folder of ['etc/ssh', 'root']) await mkdir(join(root, folder), { recursive: true })
-  await writeFile(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n')
+  const users = 'root:x:0:0:root:/root:/bin/sh\nfedora:x:1000:1000::/home/fedora:/bin/sh\n'
+  await writeFile(join(root, 'etc/passwd'), users)
   const access = await makeAccess(join(directory, 'keys'))
-  const apply = async (instanceId: string) => {
-    const seed = await noCloudSeed({ access, user: 'root', leaseMs: 90_000, instanceId })
+  const apply = async (instanceId: string, user = 'root') => {
+    const seed = await noCloudSeed({ access, user, leaseMs: 90_000, instanceId })
     await writeFile(join(directory, 'user-data'), seed.userData)
     await writeFile(join(directory, 'meta-data'), seed.metaData)
     await execa('bash', [program], { env: { SEED_DIRECTORY: directory, SEED_ROOT: root } })
@@ -82,6 +83,11 @@ test('the stand-in for cloud-init does what the factory writes into a seed, once
   await apply('two')
   expect(await written('etc/ssh/ssh_host_ed25519_key')).toContain('OPENSSH PRIVATE KEY')
   expect(await written('root/.ssh/authorized_keys')).toBe(`${access.authorizedKey}\n`.repeat(2))
+
+  await apply('three', 'fedora')
+  expect(await written('home/fedora/.ssh/authorized_keys')).toBe(`${access.authorizedKey}\n`)
+  expect(await written('etc/sudoers.d/90-seed-fedora')).toBe('fedora ALL=(ALL) NOPASSWD:ALL\n')
+  expect((await stat(join(root, 'etc/sudoers.d/90-seed-fedora'))).mode & 0o777).toBe(0o440)
 })
 
 /** `path TAB value` for every value, newlines as the reader writes them, those at the end left out. */

@@ -15,11 +15,14 @@ export interface Unpacking {
 const portionBytes = 256 * 1024
 const contentBytes = 512 * 1024
 
-/** Of the header of a zstd frame: its magic number, and the bit that says whether a checksum of the content follows it (RFC 8878, 3.1.1). */
+/** Of the header of a zstd frame: its magic number, and the bit for a checksum of the content behind it (RFC 8878, 3.1.1). */
 const magic = Buffer.from([0x28, 0xb5, 0x2f, 0xfd])
 const checksumBit = 4
 
-/** Unpacks a zstd stream whose frame has a checksum, as builders make one, without leaving anything for the garbage collector; `what` is for messages. */
+/**
+ * Unpacks a zstd stream whose frame has a checksum, as builders make one, without leaving anything for the garbage
+ * collector; `what` is for messages.
+ */
 export function unpack(stream: Readable, what: string): Unpacking {
   const zstd = createZstdDecompress({ chunkSize: contentBytes })
   const fed = feed(stream, zstd, what)
